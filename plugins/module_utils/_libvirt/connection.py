@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection to libvirtd, and its errors in the collection's words.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Documented in ``plugins/doc_fragments/connection.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+
+try:
+    import libvirt
+
+    LIBVIRT_IMPORT_ERROR: str | None = None
+except ImportError:
+    LIBVIRT_IMPORT_ERROR = traceback.format_exc()
+
+__all__ = ["CONNECTION", "LIBVIRT_IMPORT_ERROR", "connected", "doing", "is_local"]
+
+CONNECTION: dict[str, dict[str, t.Any]] = {"uri": {"type": "str", "default": "qemu:///system"}}
+
+
+@contextlib.contextmanager
+def doing(action: str, **details: t.Any) -> t.Iterator[None]:
+    """Turn libvirt's errors into the collection's; the message starts with what was being done."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise RtvirtError(f"{action}: {_explained(error)}", libvirt_code=error.get_error_code(), **details) from error
+
+
+@contextlib.contextmanager
+def connected(uri: str, *, read_only: bool = False) -> t.Iterator[t.Any]:
+    """An open connection, closed at the end; libvirt's event loop is ready for it."""
+    if LIBVIRT_IMPORT_ERROR is not None:
+        raise RtvirtError(
+            "the Python library libvirt is not installed on this host for the interpreter that runs the module: "
+            "install python3-libvirt, or libvirt-python by pip",
+            exception=LIBVIRT_IMPORT_ERROR,
+        )
+    # libvirt prints errors to stderr by itself unless told where they go.
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    libvirt.virEventRegisterDefaultImpl()
+    with doing(f"connect to {uri}"):
+        connection = (libvirt.openReadOnly if read_only else libvirt.open)(uri)
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(libvirt.libvirtError):
+            connection.close()
+
+
+def is_local(uri: str) -> bool:
+    """Whether a URI is of this host's own libvirtd: it has no host part."""
+    rest = uri.partition("://")[2]
+    return rest.startswith("/") and "+ssh" not in uri.partition("://")[0]
+
+
+def _explained(error: t.Any) -> str:
+    message = str(error.get_error_message() or error)
+    code = error.get_error_code()
+    if code in (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_NO_CONNECT) and "socket" in message:
+        return f"{message}: is libvirtd running there?"
+    if code in (libvirt.VIR_ERR_RPC, libvirt.VIR_ERR_INTERNAL_ERROR) and "connection" in message.lower():
+        return f"{message}: libvirtd went away; run the task again, what was done is kept and the rest is caught up"
+    return message

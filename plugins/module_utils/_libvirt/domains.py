@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Domains as libvirt has them.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import device_name
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import Record, read_record
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Power
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+
+try:
+    import libvirt
+except ImportError:  # connection.py tells
+    pass
+
+__all__ = ["Domain", "dedicated_cpus", "disk_targets", "observe", "observe_all"]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain as it was read.
+
+    :ivar handle: libvirt's own object.
+    :ivar state: libvirt's name of the state, ``running``, ``paused``, ``shutoff``, ``crashed``, …
+    :ivar definition: its persistent XML, what the next start takes.
+    :ivar running: the XML of the QEMU that runs, None where none does.
+    """
+
+    handle: t.Any
+    name: str
+    uuid: str
+    state: str
+    persistent: bool
+    autostart: bool
+    definition: ET.Element
+    running: ET.Element | None
+
+    @property
+    def power(self) -> Power:
+        if self.running is None:
+            return "stopped"
+        return "paused" if self.state in ("paused", "pmsuspended") else "running"
+
+    @property
+    def record(self) -> Record | None:
+        return read_record(self.definition)
+
+
+def observe_all(connection: t.Any) -> dict[str, t.Any]:
+    """libvirt's objects of all domains by name, in one call."""
+    with doing("list domains"):
+        return {handle.name(): handle for handle in connection.listAllDomains()}
+
+
+def observe(handle: t.Any) -> Domain:
+    """Read one domain whole."""
+    with doing(f"read {handle.name()}"):
+        state = _state_name(handle.state()[0])
+        persistent = bool(handle.isPersistent())
+        # Without SECURE, redefining would lose the passwords of graphics.
+        definition = handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+        running = ET.fromstring(handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)) if handle.isActive() else None
+        return Domain(
+            handle=handle,
+            name=handle.name(),
+            uuid=handle.UUIDString(),
+            state=state,
+            persistent=persistent,
+            autostart=bool(handle.autostart()) if persistent else False,
+            definition=ET.fromstring(definition),
+            running=running,
+        )
+
+
+def dedicated_cpus(domain: ET.Element) -> frozenset[int]:
+    """Host CPUs that a domain's vCPUs (and its own emulator CPU) hold for themselves: those pinned one to one."""
+    pins = [cpuset.parse(pin.get("cpuset", "")) for pin in domain.findall("cputune/vcpupin")]
+    single = [pin for pin in pins if len(pin) == 1]
+    held = frozenset().union(*single) if single else frozenset()
+    emulator = domain.find("cputune/emulatorpin")
+    if held and emulator is not None:
+        cpus = cpuset.parse(emulator.get("cpuset", ""))
+        held |= cpus if len(cpus) == 1 else frozenset()
+    return held
+
+
+def disk_targets(domain: ET.Element) -> dict[str, str]:
+    """Device names of a domain's disks by their declared names; others' disks count under their own."""
+    targets = {}
+    for disk in domain.findall("devices/disk"):
+        target = disk.find("target")
+        if target is not None and target.get("dev"):
+            targets[device_name(disk) or f"/{target.get('dev')}"] = target.get("dev", "")
+    return targets
+
+
+def _state_name(number: int) -> str:
+    names = {
+        libvirt.VIR_DOMAIN_NOSTATE: "unknown",
+        libvirt.VIR_DOMAIN_RUNNING: "running",
+        libvirt.VIR_DOMAIN_BLOCKED: "running",
+        libvirt.VIR_DOMAIN_PAUSED: "paused",
+        libvirt.VIR_DOMAIN_SHUTDOWN: "shutting down",
+        libvirt.VIR_DOMAIN_SHUTOFF: "shutoff",
+        libvirt.VIR_DOMAIN_CRASHED: "crashed",
+        libvirt.VIR_DOMAIN_PMSUSPENDED: "pmsuspended",
+    }
+    return names.get(number, "unknown")

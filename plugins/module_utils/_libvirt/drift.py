@@ -1,0 +1,255 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three-way comparison of a domain with its declaration, on libvirt's own XML.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Four documents meet: the domain as libvirt has it, what is declared now, what was declared last time, and the complete
+document that a new domain would get. Only what is or was declared is looked at. It is brought to the complete
+document's value, or taken away where that has none; everything else (libvirt's addresses, a user's own devices) stays.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import typing as t
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT
+
+__all__ = ["Change", "device_name", "find", "reconcile"]
+
+#: Attribute that tells siblings of one tag apart.
+_KEYS = {
+    "cell": "id",
+    "controller": "type",
+    "feature": "name",
+    "iothreadpin": "iothread",
+    "memnode": "cellid",
+    "timer": "name",
+    "vcpupin": "vcpu",
+}
+
+#: Devices of which a domain has many: found by their user alias, else by what is behind them.
+_NAMED = ("disk", "filesystem", "hostdev", "input", "interface")
+
+#: Elements that only mean something together: any difference replaces all of them.
+_GROUPS = ("page", "vcpusched")
+
+_MACHINE_VERSION = {
+    "pc": re.compile(r"^pc(-i440fx)?-"),
+    "q35": re.compile(r"^pc-q35-"),
+    "virt": re.compile(r"^virt-"),
+    "s390-ccw-virtio": re.compile(r"^s390-ccw-virtio-"),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between a domain and its declaration.
+
+    :ivar path: where, as ``devices/disk[root]/driver/@cache``; devices are named as declared.
+    :ivar before: libvirt's value, None for nothing; whole elements as XML.
+    :ivar after: the declared value, None for nothing.
+    """
+
+    path: str
+    before: str | None
+    after: str | None
+
+    @property
+    def adds_or_removes(self) -> bool:
+        return self.before is None or self.after is None
+
+
+def reconcile(
+    domain: ET.Element, *, complete: ET.Element, declared: ET.Element, last: ET.Element | None = None
+) -> tuple[ET.Element, list[Change]]:
+    """The domain with its declaration enforced, as a new tree, and every difference that this took."""
+    merged = copy.deepcopy(domain)
+    changes: list[Change] = []
+    _merge(merged, complete, [declared] if last is None else [declared, last], (), changes)
+    _keep_coherent(merged, changes)
+    return merged, changes
+
+
+def device_name(element: ET.Element) -> str | None:
+    """The declared name of a device, from its user alias ``ua-<kind>-<name>``; None for a device that is not ours."""
+    alias = element.find("alias")
+    name = "" if alias is None else alias.get("name", "")
+    return name.split("-", 2)[2] if name.startswith("ua-") and name.count("-") >= 2 else None
+
+
+def find(parent: ET.Element, wanted: ET.Element) -> ET.Element | None:
+    """The child of ``parent`` that is the same thing as ``wanted``."""
+    siblings = parent.findall(wanted.tag)
+    for sibling in siblings:
+        if _key(sibling) == _key(wanted):
+            return sibling
+    if wanted.tag not in _NAMED:
+        return None
+    behind = _behind(wanted)
+    return next((s for s in siblings if device_name(s) is None and behind and _behind(s) == behind), None)
+
+
+def _key(element: ET.Element) -> tuple[str | None, ...]:
+    tag = element.tag
+    if tag in _NAMED:
+        return (tag, device_name(element) or str(id(element)))
+    if tag == "controller":
+        return (tag, element.get("type"), element.get("index", "0"))
+    if tag == "channel":
+        target = element.find("target")
+        return (tag, None if target is None else target.get("name"))
+    return (tag, element.get(_KEYS[tag]) if tag in _KEYS else None)
+
+
+def _behind(element: ET.Element) -> tuple[str, ...]:
+    """What a device gives the guest, for one that virsh or virt-manager made and that has no alias of ours."""
+    source = element.find("source")
+    attributes = {} if source is None else source.attrib
+    if element.tag == "interface":
+        mac = element.find("mac")
+        if mac is not None and element.find("alias") is not None and device_name(element):
+            return ("mac", mac.get("address", ""))
+        return ("net", element.get("type", ""), *_values(attributes, "network", "bridge", "dev"))
+    if element.tag == "hostdev":
+        address = None if source is None else source.find("address")
+        wanted = {} if address is None else address.attrib
+        return _values(wanted, "uuid", "domain", "bus", "slot", "function")
+    return _values(attributes, "file", "dev", "dir")
+
+
+def _values(attributes: t.Mapping[str, str], *names: str) -> tuple[str, ...]:
+    return tuple(attributes[name] for name in names if name in attributes)
+
+
+def _merge(
+    live: ET.Element, complete: ET.Element, owners: list[ET.Element], path: tuple[str, ...], changes: list[Change]
+) -> None:
+    _merge_attributes(live, complete, owners, path, changes)
+    if any((owner.text or "").strip() for owner in owners):
+        before, after = (live.text or "").strip(), (complete.text or "").strip()
+        if before != after:
+            live.text = after
+            changes.append(Change("/".join(path), before, after))
+    for tag in _GROUPS:
+        _merge_group(live, complete, owners, tag, path, changes)
+    for wanted in _owned_children(owners):
+        if wanted.tag not in _GROUPS and wanted.tag != "alias":
+            _merge_child(live, complete, owners, wanted, path, changes)
+
+
+def _merge_attributes(
+    live: ET.Element, complete: ET.Element, owners: list[ET.Element], path: tuple[str, ...], changes: list[Change]
+) -> None:
+    for name in dict.fromkeys(name for owner in owners for name in owner.attrib if name != ABSENT):
+        before, after = live.get(name), complete.get(name)
+        if before == after or _is_filled_in(live, complete, name, before, after):
+            continue
+        if after is None:
+            del live.attrib[name]
+        else:
+            live.set(name, after)
+        changes.append(Change("/".join([*path, f"@{name}"]), before, after))
+
+
+def _is_filled_in(live: ET.Element, complete: ET.Element, name: str, before: str | None, after: str | None) -> bool:
+    """Whether libvirt's value is one that the declared value stands for."""
+    if live.tag == "type" and name == "machine":
+        # A family keeps the version the VM was made with: a newer QEMU must not change the guest's hardware.
+        version = _MACHINE_VERSION.get(after or "")
+        return version is not None and version.match(before or "") is not None
+    if live.tag == "target" and name == "dev":
+        return before is not None and live.get("bus") == complete.get("bus")
+    return False
+
+
+def _owned_children(owners: list[ET.Element]) -> list[ET.Element]:
+    """Each child that is or was declared, once; the later declaration's first."""
+    children: dict[tuple[str | None, ...], ET.Element] = {}
+    for owner in owners:
+        for child in owner:
+            children.setdefault(_key(child), child)
+    return list(children.values())
+
+
+def _merge_child(
+    live: ET.Element,
+    complete: ET.Element,
+    owners: list[ET.Element],
+    wanted: ET.Element,
+    path: tuple[str, ...],
+    changes: list[Change],
+) -> None:
+    target, current = find(complete, wanted), find(live, wanted)
+    where = (*path, _step(wanted))
+    if target is None:
+        if current is not None:
+            live.remove(current)
+            changes.append(Change("/".join(where), _text(current), None))
+    elif current is None:
+        live.append(copy.deepcopy(target))
+        changes.append(Change("/".join(where), None, _text(target)))
+    else:
+        deeper = [child for child in (find(owner, wanted) for owner in owners) if child is not None]
+        _merge(current, target, deeper, where, changes)
+
+
+def _merge_group(
+    live: ET.Element,
+    complete: ET.Element,
+    owners: list[ET.Element],
+    tag: str,
+    path: tuple[str, ...],
+    changes: list[Change],
+) -> None:
+    if not any(owner.find(tag) is not None for owner in owners):
+        return
+    before, after = live.findall(tag), complete.findall(tag)
+    if [element.attrib for element in before] == [element.attrib for element in after]:
+        return
+    for element in before:
+        live.remove(element)
+    live.extend(copy.deepcopy(element) for element in after)
+    texts = ["".join(_text(element) for element in group) or None for group in (before, after)]
+    changes.append(Change("/".join([*path, tag]), *texts))
+
+
+def _keep_coherent(domain: ET.Element, changes: list[Change]) -> None:
+    """Follow up where a declared value contradicts one that libvirt filled in for its predecessor."""
+    paths = {change.path for change in changes}
+    memory, current = domain.find("memory"), domain.find("currentMemory")
+    if "memory" in paths and memory is not None and current is not None:
+        current.text = memory.text
+    system = domain.find("os")
+    if system is not None and domain.find("devices/*/boot") is not None:
+        for boot in system.findall("boot"):
+            system.remove(boot)
+    if system is not None and any(path.startswith("os/firmware") for path in paths):
+        # libvirt looks the image up anew; the guest's variables (nvram) stay.
+        loader = system.find("loader")
+        if loader is not None:
+            loader.text = None
+            loader.attrib.pop("type", None)
+            loader.attrib.pop("readonly", None)
+    for name in ("cputune", "memoryBacking", "memtune", "numatune"):
+        section = domain.find(name)
+        if section is not None and not len(section):
+            domain.remove(section)
+
+
+def _step(element: ET.Element) -> str:
+    name = device_name(element) if element.tag in _NAMED else next((k for k in _key(element)[1:] if k), None)
+    return f"{element.tag}[{name}]" if name else element.tag
+
+
+def _text(element: ET.Element) -> str:
+    clone = copy.deepcopy(element)
+    clone.tail = None
+    for child in clone.iter():
+        child.tail = None
+        child.text = (child.text or "").strip() or None
+    return ET.tostring(clone, encoding="unicode")

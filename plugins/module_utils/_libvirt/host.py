@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host offers its domains, from libvirt's capabilities.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Topology, default_pool, topology_from_capabilities
+
+__all__ = ["Host", "host_from_capabilities", "isolated_cpus", "read_host"]
+
+_ISOLATED = pathlib.Path("/sys/devices/system/cpu/isolated")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A hypervisor.
+
+    :ivar virt_types: what its QEMU can do for its own architecture, ``kvm`` first.
+    :ivar page_sizes: huge page sizes in bytes.
+    :ivar free_pages: huge pages that are free over all nodes, by size.
+    :ivar qemu_user: numbers of the user and group that guests run as.
+    """
+
+    arch: str
+    virt_types: tuple[str, ...]
+    topology: Topology
+    page_sizes: tuple[int, ...]
+    free_pages: t.Mapping[int, int] = field(default_factory=dict)
+    qemu_user: tuple[int, int] = (0, 0)
+
+    def virt_type(self, wanted: str) -> str:
+        """The virtualization type for a new domain. :raises RtvirtError: for one that the host does not offer."""
+        if wanted == "auto":
+            return self.virt_types[0]
+        if wanted not in self.virt_types:
+            raise RtvirtError(f"virt_type: this host offers no {wanted}: write auto or {' or '.join(self.virt_types)}")
+        return wanted
+
+    def pool(self, wanted: str | None, isolated: frozenset[int]) -> frozenset[int]:
+        """CPUs for dedicated vCPUs. :raises RtvirtError: for CPUs that the host does not have."""
+        if wanted is None:
+            return default_pool(self.topology, isolated)
+        pool = cpuset.parse(wanted, self.topology.cpus)
+        missing = pool - self.topology.cpus
+        if missing:
+            raise RtvirtError(
+                f"cpu_pool: this host has no CPU {cpuset.format_ranges(missing)}: "
+                f"its CPUs are {cpuset.format_ranges(self.topology.cpus)}"
+            )
+        return pool
+
+
+def host_from_capabilities(xml: str) -> Host:
+    """:raises RtvirtError: for capabilities without a guest of the host's own architecture."""
+    root = ET.fromstring(xml)
+    arch = root.findtext("host/cpu/arch", "x86_64")
+    offered = {
+        domain.get("type", "") for guest in root.findall(f"guest/arch[@name='{arch}']") for domain in guest.findall("domain")
+    }
+    virt_types = tuple(kind for kind in ("kvm", "qemu") if kind in offered)
+    if not virt_types:
+        raise RtvirtError(f"this host's libvirt offers no QEMU guests of {arch}: install QEMU for it")
+    sizes = {int(pages.get("size", 0)) * 1024 for pages in root.findall("host/cpu/pages")}
+    return Host(
+        arch=arch,
+        virt_types=virt_types,
+        topology=topology_from_capabilities(xml),
+        page_sizes=tuple(sorted(sizes - {4096})),
+        qemu_user=_qemu_user(root),
+    )
+
+
+def _qemu_user(capabilities: ET.Element) -> tuple[int, int]:
+    """The DAC security model's label, ``+64055:+994``; root where the host has no such model."""
+    for model in capabilities.findall("host/secmodel"):
+        if model.findtext("model") == "dac":
+            user, group = str(model.findtext("baselabel", "+0:+0")).replace("+", "").split(":")
+            return int(user), int(group)
+    return 0, 0
+
+
+def read_host(connection: t.Any) -> Host:
+    with doing("read the host's capabilities"):
+        host = host_from_capabilities(connection.getCapabilities())
+    free: dict[int, int] = {}
+    if host.page_sizes:
+        sizes = [size // 1024 for size in host.page_sizes]
+        with doing("count free huge pages"):
+            # A dict of counts by page size in KiB for each node.
+            for counts in connection.getFreePages(sizes, min(host.topology.nodes), len(host.topology.nodes)).values():
+                for size, count in counts.items():
+                    free[size * 1024] = free.get(size * 1024, 0) + count
+    return replace(host, free_pages=free)
+
+
+def isolated_cpus() -> frozenset[int]:
+    """The CPUs that this machine's kernel isolates (isolcpus)."""
+    return cpuset.parse(_ISOLATED.read_text()) if _ISOLATED.exists() else frozenset()

@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a running guest can be given without a restart.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+By libvirt's documentation of each call: CPU pins move at once; disks, interfaces and host devices come and go where the
+machine has a free port; a CD-ROM's medium, an interface's network and link are updated in place. The rest waits in the
+persistent definition.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import typing as t
+import xml.etree.ElementTree as ET
+
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, device_name
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+
+try:
+    import libvirt
+except ImportError:  # connection.py tells
+    pass
+
+__all__ = ["apply_live", "can_be_live"]
+
+_PIN = re.compile(r"^cputune/(vcpupin|iothreadpin|emulatorpin)(?:\[(\d+)\])?/@cpuset$")
+_DEVICE = re.compile(r"^devices/(disk|interface|hostdev)\[([^\]]+)\](/.+)?$")
+
+#: Parts of a device that libvirt's update-device changes in place, by tag.
+_UPDATABLE = {"disk": ("/source/@file", "/source/@dev", "/source"), "interface": ("/source", "/link", "/@type")}
+
+
+def can_be_live(change: Change, complete: ET.Element) -> bool:
+    """Whether a difference of a running guest may be tried without a restart."""
+    if _PIN.match(change.path):
+        return change.after is not None
+    match = _DEVICE.match(change.path)
+    if match is None:
+        return False
+    tag, name, rest = match.groups()
+    if rest is None:
+        return True
+    device = _device(complete, tag, name)
+    if device is None or (tag == "disk" and device.get("device") != "cdrom"):
+        return False
+    return rest.startswith(_UPDATABLE.get(tag, ()))
+
+
+def apply_live(
+    handle: t.Any, changes: t.Iterable[Change], *, definition: ET.Element, running: ET.Element, host_cpus: int
+) -> list[Change]:
+    """Try each difference on the running guest; the ones that it would not take."""
+    refused: list[Change] = []
+    updated: set[str] = set()
+    for change in changes:
+        if not can_be_live(change, definition):
+            refused.append(change)
+            continue
+        try:
+            if _PIN.match(change.path):
+                _pin(handle, change, host_cpus)
+            else:
+                _change_device(handle, change, definition, running, updated)
+        except libvirt.libvirtError:
+            refused.append(change)
+    return refused
+
+
+def _pin(handle: t.Any, change: Change, host_cpus: int) -> None:
+    kind, number = t.cast("re.Match[str]", _PIN.match(change.path)).groups()
+    wanted = cpuset.parse(change.after or "")
+    cpumap = tuple(cpu in wanted for cpu in range(host_cpus))
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+    if kind == "emulatorpin":
+        handle.pinEmulator(cpumap, live)
+    elif kind == "vcpupin":
+        handle.pinVcpuFlags(int(number), cpumap, live)
+    else:
+        handle.pinIOThread(int(number), cpumap, live)
+
+
+def _change_device(
+    handle: t.Any, change: Change, definition: ET.Element, running: ET.Element, updated: set[str]
+) -> None:
+    tag, name, rest = t.cast("re.Match[str]", _DEVICE.match(change.path)).groups()
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+    if rest is None and change.after is None:
+        device = t.cast(ET.Element, _device(running, tag, name))
+        handle.detachDeviceFlags(ET.tostring(device, encoding="unicode"), live)
+        return
+    device = copy.deepcopy(t.cast(ET.Element, _device(definition, tag, name)))
+    if rest is None:
+        # The address that the definition has may be another device's in the guest that runs.
+        for address in device.findall("address"):
+            device.remove(address)
+        handle.attachDeviceFlags(ET.tostring(device, encoding="unicode"), live)
+    elif f"{tag}[{name}]" not in updated:
+        updated.add(f"{tag}[{name}]")
+        _keep_address(device, _device(running, tag, name))
+        handle.updateDeviceFlags(ET.tostring(device, encoding="unicode"), live)
+
+
+def _keep_address(device: ET.Element, current: ET.Element | None) -> None:
+    for address in device.findall("address"):
+        device.remove(address)
+    if current is not None:
+        device.extend(copy.deepcopy(address) for address in current.findall("address"))
+
+
+def _device(domain: ET.Element, tag: str, name: str) -> ET.Element | None:
+    return next((device for device in domain.findall(f"devices/{tag}") if device_name(device) == name), None)

@@ -1,0 +1,333 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From declarations and a host as it is to a plan for each VM. Reads files, changes nothing.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus, disk_targets
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, reconcile
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import Record, read_record, redacted, write_record
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep, closed_folder, plan_volumes
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State, Step, power_steps, wanted_power
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory, vcpu_count
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, declared_domain, domain_name, placement_request
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement, PlacementError, place
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
+
+__all__ = ["Planner", "Settings", "VmPlan"]
+
+_POD: Path = ("spec", "template", "spec")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of the module that are not part of the declaration.
+
+    :ivar local: whether the module runs on the hypervisor, and so sees its files.
+    """
+
+    state: State = "present"
+    virt_type: str = "auto"
+    volume_dir: str = "/var/lib/libvirt/images"
+    cpu_pool: str | None = None
+    autostart: bool | None = None
+    allow_restart: bool = False
+    delete_volumes: bool = False
+    local: bool = True
+
+
+@dataclass
+class VmPlan:
+    """What brings one VM to its declaration.
+
+    :ivar existing: the domain as it was found, None for a VM to create.
+    :ivar definition: the XML to define, None where the persistent definition stays.
+    :ivar changes: differences of the persistent definition.
+    :ivar pending: differences of the QEMU that runs; what cannot be changed live needs a restart.
+    :ivar complete: what a new domain of this declaration would be.
+    :ivar power: steps that bring the power state, as far as no restart is needed.
+    :ivar remove_state: whether firmware variables and TPM state go with the domain.
+    :ivar remove: files that go with it; those of its disks that stay are in ``keep``.
+    """
+
+    name: str
+    namespace: str | None
+    domain_name: str
+    state: State
+    document: dict[str, t.Any]
+    existing: Domain | None = None
+    definition: ET.Element | None = None
+    complete: ET.Element | None = None
+    changes: list[Change] = field(default_factory=list)
+    pending: list[Change] = field(default_factory=list)
+    volumes: list[VolumeStep] = field(default_factory=list)
+    power: list[Step] = field(default_factory=list)
+    autostart: bool | None = None
+    adopted: bool = False
+    undefine: bool = False
+    remove_state: bool = False
+    remove: list[str] = field(default_factory=list)
+    keep: list[str] = field(default_factory=list)
+
+    @property
+    def before(self) -> ET.Element | None:
+        return None if self.existing is None else self.existing.definition
+
+
+class Planner:
+    """Plans the VMs of one task, one after the other: CPUs that one is given are taken for the next.
+
+    :arg domains: every domain of the host where placement is needed, else those that are declared.
+    """
+
+    def __init__(
+        self, host: Host, settings: Settings, domains: t.Mapping[str, Domain], isolated: frozenset[int]
+    ) -> None:
+        self._host = host
+        self._settings = settings
+        self._domains = domains
+        self._pool = host.pool(settings.cpu_pool, isolated)
+        self._placed: dict[str, frozenset[int]] = {}
+        self._pages: dict[int, int] = {}
+
+    def plan(self, manifest: Manifest, prefix: str = "") -> VmPlan:
+        """:raises DeclarationError: for what this host cannot do, or what a VM to create lacks."""
+        name = domain_name(manifest.document)
+        existing = self._domains.get(name)
+        state = self._settings.state
+        plan = VmPlan(manifest.name, manifest.namespace, name, state, manifest.document, existing)
+        if state == "absent":
+            return self._plan_absent(plan)
+        problems = self._check_host(manifest, prefix, existing)
+        if problems:
+            raise DeclarationError(problems)
+        context = self._context(manifest, prefix, existing)
+        plan.complete = complete_domain(manifest.document, context)
+        self._plan_volumes(plan, manifest, prefix, context)
+        self._plan_definition(plan, context)
+        wanted = wanted_power(state, manifest.document, exists=existing is not None)
+        current = "stopped" if existing is None else existing.power
+        plan.power = power_steps(current, wanted, restart=state == "restarted")
+        self._check_pages(plan, manifest, prefix)
+        autostart = self._settings.autostart
+        if autostart is not None and autostart != (existing is not None and existing.autostart):
+            plan.autostart = autostart
+        return plan
+
+    def _plan_absent(self, plan: VmPlan) -> VmPlan:
+        if plan.existing is None:
+            return plan
+        plan.undefine = True
+        plan.remove_state = self._settings.delete_volumes
+        plan.power = power_steps(plan.existing.power, "stopped", restart=False)
+        record = plan.existing.record
+        created = set(record.created) if record else set()
+        files = [source.get("file", "") for source in plan.existing.definition.findall("devices/disk/source[@file]")]
+        for path in dict.fromkeys(files):
+            # A seed holds nothing but the declaration; it goes with the VM.
+            ours = path in created and (self._settings.delete_volumes or path.endswith(".iso"))
+            (plan.remove if ours else plan.keep).append(path)
+        return plan
+
+    def _check_host(self, manifest: Manifest, prefix: str, existing: Domain | None) -> list[Problem]:
+        spec = pod_spec(manifest.document)
+        problems: list[Problem] = []
+
+        def add(path: Path, message: str) -> None:
+            problems.append(Problem(prefix + manifest.option_path((*_POD, *path)), message))
+
+        if existing is None and guest_memory(spec) is None:
+            add(("domain", "memory", "guest"), "is missing: there is no such VM yet, and a new one needs memory")
+        domain = spec.get("domain") or {}
+        page = ((domain.get("memory") or {}).get("hugepages") or {}).get("pageSize")
+        if page is not None and to_bytes(page) not in self._host.page_sizes:
+            offered = ", ".join(from_bytes(size) for size in self._host.page_sizes) or "none"
+            add(("domain", "memory", "hugepages", "pageSize"), f"this host has no pages of {page}: it offers {offered}")
+        kernel: Path = ("domain", "firmware", "kernelBoot", "libvirt")
+        files = ((domain.get("firmware") or {}).get("kernelBoot") or {}).get("libvirt") or {}
+        for key, path in files.items() if self._settings.local else ():
+            closed = closed_folder(path, self._host.qemu_user)
+            if not os.path.exists(path):
+                add((*kernel, key), f"{path} does not exist on this host")
+            elif closed:
+                add((*kernel, key), f"{path} is below {closed}, which QEMU's user may not enter: copy it elsewhere")
+        if not self._settings.local:
+            problems += _files_to_create(manifest, prefix)
+        if existing is not None and not self._same_virt_type(existing):
+            have = existing.definition.get("type")
+            problems.append(Problem("virt_type", f"{existing.name} is a {have} domain: remove it to make it another"))
+        return problems
+
+    def _same_virt_type(self, existing: Domain) -> bool:
+        return self._settings.virt_type in ("auto", existing.definition.get("type"))
+
+    def _context(self, manifest: Manifest, prefix: str, existing: Domain | None) -> Context:
+        spec = pod_spec(manifest.document)
+        definition = None if existing is None else existing.definition
+        virt_type = self._settings.virt_type if definition is None else str(definition.get("type"))
+        declared = vcpu_count(spec)
+        defined = 1 if definition is None else int(definition.findtext("vcpu", "1"))
+        context = Context(
+            domain_name=domain_name(manifest.document),
+            arch=self._host.arch,
+            virt_type=self._host.virt_type(virt_type),
+            vcpus=declared or defined,
+            disk_targets={} if definition is None else disk_targets(definition),
+            volume_dir=self._settings.volume_dir.rstrip("/"),
+        )
+        request = placement_request(spec)
+        if request is None:
+            # Only a pool that the user names is kept free of floating vCPUs.
+            shared = self._host.topology.cpus - self._pool if self._settings.cpu_pool else None
+            return replace(context, shared_cpus=cpuset.format_ranges(shared) if shared else None)
+        taken = self._taken(context.domain_name)
+        try:
+            placement = place(
+                self._host.topology, request, pool=self._pool, taken=taken, current=_current_pins(definition)
+            )
+        except PlacementError as error:
+            path = prefix + manifest.option_path((*_POD, "domain", "cpu", "dedicatedCpuPlacement"))
+            raise DeclarationError([Problem(path, error.message)]) from error
+        self._placed[context.domain_name] = placement.dedicated
+        return replace(context, placement=placement)
+
+    def _taken(self, name: str) -> frozenset[int]:
+        """CPUs that other VMs hold: by pins in force, by those of stopped domains, and by plans of this task."""
+        taken: frozenset[int] = frozenset().union(*self._placed.values())
+        for other in self._domains.values():
+            if other.name != name and other.name not in self._placed:
+                for document in (other.definition, other.running):
+                    taken |= frozenset() if document is None else dedicated_cpus(document)
+        return taken
+
+    def _check_pages(self, plan: VmPlan, manifest: Manifest, prefix: str) -> None:
+        """Huge pages for a guest that is about to start: QEMU's own message would come after everything else is done."""
+        spec = pod_spec(manifest.document)
+        page = (((spec.get("domain") or {}).get("memory") or {}).get("hugepages") or {}).get("pageSize")
+        if page is None or not {"start", "start paused"} & set(plan.power):
+            return
+        assert plan.complete is not None
+        size = to_bytes(page)
+        needed = int(plan.complete.findtext("memory", "0")) * 1024 // size
+        held = needed if plan.existing is not None and plan.existing.running is not None else 0
+        free = self._host.free_pages.get(size, 0) + held - self._pages.get(size, 0)
+        if needed > free:
+            path = prefix + manifest.option_path((*_POD, "domain", "memory", "hugepages", "pageSize"))
+            message = f"{plan.name} needs {needed} free pages of {page} to start, the host has {max(0, free)}"
+            raise DeclarationError([Problem(path, f"{message}: reserve more (vm.nr_hugepages)")])
+        self._pages[size] = self._pages.get(size, 0) + needed - held
+
+    def _plan_volumes(self, plan: VmPlan, manifest: Manifest, prefix: str, context: Context) -> None:
+        if not self._settings.local:
+            return
+        volumes = pod_spec(manifest.document).get("volumes") or []
+        record = plan.existing.record if plan.existing else None
+        before = {} if record is None else {v["name"]: v for v in pod_spec(record.manifest).get("volumes") or []}
+        now = {volume["name"]: volume for volume in pod_spec(redacted(manifest.document)).get("volumes") or []}
+        changed = {name for name, volume in now.items() if before.get(name) != volume}
+        plan.volumes, problems = plan_volumes(volumes, context, changed, self._host.qemu_user)
+        if problems:
+            raise DeclarationError(
+                Problem(_volume_path(manifest, prefix, problem.path), problem.message) for problem in problems
+            )
+
+    def _plan_definition(self, plan: VmPlan, context: Context) -> None:
+        assert plan.complete is not None
+        existing = plan.existing
+        record = existing.record if existing else None
+        created = [step.path for step in plan.volumes if step.action != "grow"]
+        kept = [] if record is None else [path for path in record.created if path not in created]
+        now = Record(redacted(plan.document), (*kept, *created))
+        if existing is None:
+            plan.definition = plan.complete
+            write_record(plan.definition, now)
+            return
+        declared = _declared(plan.document, context, self._settings.virt_type)
+        last = None if record is None else _declared(record.manifest, context, self._settings.virt_type)
+        definition, plan.changes = reconcile(
+            existing.definition, complete=plan.complete, declared=declared, last=last
+        )
+        if existing.running is not None:
+            running = _with_defined_cpu(existing, plan.document)
+            _merged, plan.pending = reconcile(running, complete=plan.complete, declared=declared, last=last)
+        # A domain that fits is not written to, not even to be remembered; what was declared must not be forgotten.
+        plan.adopted = record is None
+        remembered = record is None or (record.manifest == now.manifest and set(record.created) == set(now.created))
+        if plan.changes or created or not remembered or not existing.persistent:
+            write_record(definition, now)
+            plan.definition = definition
+
+
+def _files_to_create(manifest: Manifest, prefix: str) -> list[Problem]:
+    problems = []
+    for index, volume in enumerate(pod_spec(manifest.document).get("volumes") or []):
+        if "hostDisk" not in volume and "libvirt" not in volume or (volume.get("hostDisk") or {}).get("type") == "DiskOrCreate":
+            path = prefix + manifest.option_path((*_POD, "volumes", index))
+            problems.append(Problem(path, "needs a file made on the hypervisor: run the module there, not by a remote uri"))
+    return problems
+
+
+def _declared(document: dict[str, t.Any], context: Context, virt_type: str) -> ET.Element:
+    declared = declared_domain(document, context)
+    if virt_type == "auto":
+        declared.attrib.pop("type", None)
+    return declared
+
+
+def _current_pins(definition: ET.Element | None) -> Placement | None:
+    """The pins of a domain, None where not every vCPU is pinned to one CPU."""
+    if definition is None:
+        return None
+    pins = {
+        int(pin.get("vcpu", "-1")): cpuset.parse(pin.get("cpuset", "")) for pin in definition.findall("cputune/vcpupin")
+    }
+    if not pins or sorted(pins) != [*range(len(pins))] or any(len(cpus) != 1 for cpus in pins.values()):
+        return None
+    emulator = definition.find("cputune/emulatorpin")
+    return Placement(
+        vcpus=tuple(next(iter(pins[vcpu])) for vcpu in sorted(pins)),
+        emulator=frozenset() if emulator is None else cpuset.parse(emulator.get("cpuset", "")),
+    )
+
+
+def _with_defined_cpu(existing: Domain, document: t.Mapping[str, t.Any]) -> ET.Element:
+    """The running XML, with the defined CPU model where libvirt has expanded it.
+
+    A running guest shows host-model as the model and features that it came to. It is in force if the guest was started
+    with the same declaration of CPUs, which its own copy of the record tells.
+    """
+    assert existing.running is not None
+    cpu, defined = existing.running.find("cpu"), existing.definition.find("cpu")
+    if cpu is None or defined is None or defined.get("mode") not in ("host-model", "maximum"):
+        return existing.running
+    started = read_record(existing.running)
+    if started is not None and _cpu(started.manifest) != _cpu(document):
+        return existing.running
+    running = ET.Element(existing.running.tag, existing.running.attrib)
+    running.extend(defined if child is cpu else child for child in existing.running)
+    return running
+
+
+def _cpu(document: t.Mapping[str, t.Any]) -> t.Any:
+    return (pod_spec(document).get("domain") or {}).get("cpu")
+
+
+def _volume_path(manifest: Manifest, prefix: str, rest: str) -> str:
+    """The option path of a field below the list of volumes: ``[1].hostDisk.path``."""
+    index, _bracket, field_path = rest[1:].partition("]")
+    steps = tuple(step for step in field_path.split(".") if step)
+    return prefix + manifest.option_path((*_POD, "volumes", int(index), *steps))

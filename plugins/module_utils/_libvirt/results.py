@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task returns of its VMs.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+import xml.etree.ElementTree as ET
+
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, observe
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import addresses
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import to_text
+
+__all__ = ["describe_domain", "describe_outcome", "diff_of", "pins_of", "task_result"]
+
+
+def pins_of(domain: ET.Element) -> dict[str, t.Any]:
+    """Pins by vCPU, emulator and I/O thread, as lists of host CPUs; empty where nothing is pinned."""
+    tune = domain.find("cputune")
+    if tune is None:
+        return {}
+    pins: dict[str, t.Any] = {}
+    for tag, key, number in (("vcpupin", "vcpus", "vcpu"), ("iothreadpin", "io_threads", "iothread")):
+        found = {pin.get(number, ""): sorted(cpuset.parse(pin.get("cpuset", ""))) for pin in tune.findall(tag)}
+        if found:
+            pins[key] = found
+    emulator = tune.find("emulatorpin")
+    if emulator is not None:
+        pins["emulator"] = sorted(cpuset.parse(emulator.get("cpuset", "")))
+    return pins
+
+
+def describe_domain(domain: Domain) -> dict[str, t.Any]:
+    return {
+        "domain": domain.name,
+        "uuid": domain.uuid,
+        "state": domain.state,
+        "autostart": domain.autostart,
+        "xml": _printed(domain.definition),
+        "pins": pins_of(domain.running if domain.running is not None else domain.definition),
+        "addresses": addresses(domain.handle) if domain.running is not None else [],
+    }
+
+
+def describe_outcome(connection: t.Any, outcome: Outcome, *, check_mode: bool) -> dict[str, t.Any]:
+    """The result of one VM; in check mode, of what it would be."""
+    plan = outcome.plan
+    result: dict[str, t.Any] = {
+        "name": plan.name,
+        "namespace": plan.namespace,
+        "domain": plan.domain_name,
+        "changed": outcome.changed,
+        "actions": outcome.actions,
+        "changes": [vars(change) for change in plan.changes],
+        "adopted": plan.adopted,
+        "restart_required": False,
+    }
+    if plan.undefine or (plan.state == "absent" and plan.existing is None):
+        return {**result, "state": "absent", "volumes_kept": plan.keep}
+    if check_mode:
+        definition = plan.definition if plan.definition is not None else plan.before
+        assert definition is not None
+        predicted = {"xml": _printed(definition), "pins": pins_of(definition), "state": _predicted_state(outcome)}
+        result.update(predicted, uuid=plan.existing.uuid if plan.existing else None, addresses=[])
+        restarts = any(step.startswith("start") for step in outcome.actions)
+        up = plan.existing is not None and plan.existing.running is not None
+        return {**result, "restart_required": bool(outcome.pending) and up and not restarts}
+    domain = plan.existing
+    if outcome.changed or domain is None:
+        domain = observe(connection.lookupByName(plan.domain_name))
+    result.update(describe_domain(domain))
+    result["restart_required"] = bool(outcome.pending) and domain.running is not None
+    result["pending"] = [vars(change) for change in outcome.pending] if result["restart_required"] else []
+    return result
+
+
+def _predicted_state(outcome: Outcome) -> str:
+    state = "shutoff" if outcome.plan.existing is None else outcome.plan.existing.state
+    after = {"start": "running", "resume": "running", "start paused": "paused", "pause": "paused", "shut down": "shutoff"}
+    for action in outcome.actions:
+        state = after.get(action, state)
+    return state
+
+
+def diff_of(outcome: Outcome) -> dict[str, str]:
+    """Ansible's diff: the definition, before and after."""
+    plan = outcome.plan
+    after = None if plan.undefine else plan.definition if plan.definition is not None else plan.before
+    return {
+        "before_header": f"{plan.domain_name} (libvirt)",
+        "after_header": f"{plan.domain_name} (declared)",
+        "before": "" if plan.before is None else _printed(plan.before),
+        "after": "" if after is None else _printed(after),
+    }
+
+
+def task_result(vms: list[dict[str, t.Any]], *, several: bool) -> dict[str, t.Any]:
+    result: dict[str, t.Any] = {"changed": any(vm["changed"] for vm in vms), "vms": vms}
+    return result if several else {**result, "result": vms[0]}
+
+
+def _printed(root: ET.Element) -> str:
+    """XML on its own lines, whatever the blanks it was read with; passwords (of graphics) not shown."""
+    clone = copy.deepcopy(root)
+    for element in clone.iter():
+        if len(element):
+            element.text = None
+        element.tail = None
+        if "passwd" in element.attrib:
+            element.set("passwd", "********")
+    return to_text(clone)

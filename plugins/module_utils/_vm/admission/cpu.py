@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of CPUs: topology, dedicated placement, real-time, NUMA. KubeVirt's, from its vmi-create-admitter.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DOMAIN, Report
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory, vcpu_count
+
+__all__ = ["check_cpu"]
+
+_POLICIES = ("force", "require", "optional", "disable", "forbid")
+_CPU = (*DOMAIN, "cpu")
+_RESOURCES = (*DOMAIN, "resources")
+
+
+def check_cpu(report: Report) -> None:
+    cpu = report.cpu
+    for part in ("cores", "sockets", "threads"):
+        if cpu.get(part) is not None and cpu[part] < 1:
+            report.add((*_CPU, part), f"is {cpu[part]}: write 1 or more")
+    for index, feature in enumerate(cpu.get("features") or []):
+        if not feature.get("name"):
+            report.add((*_CPU, "features", index), "has no name: write the CPU feature's")
+        report.choice((*_CPU, "features", index, "policy"), feature.get("policy") or None, _POLICIES)
+    amounts = _check_amounts(report)
+    if cpu.get("dedicatedCpuPlacement"):
+        _check_dedicated(report, amounts)
+    elif cpu.get("isolateEmulatorThread"):
+        report.add(
+            (*_CPU, "isolateEmulatorThread"),
+            "needs dedicated CPUs: set dedicated_cpus (cpu.dedicatedCpuPlacement)",
+        )
+    _check_numa(report)
+    _check_realtime(report)
+
+
+def _check_amounts(report: Report) -> dict[str, t.Any]:
+    """requests.cpu and limits.cpu as fractions, where they can be read."""
+    amounts = {}
+    for kind in ("requests", "limits"):
+        at = (*_RESOURCES, kind, "cpu")
+        value = report.cpus_at(at, ((report.domain.get("resources") or {}).get(kind) or {}).get("cpu"))
+        if value is not None and value < 0:
+            report.add(at, "is negative: write 0 or more")
+        elif value is not None:
+            amounts[kind] = value
+    if len(amounts) == 2 and amounts["requests"] > amounts["limits"]:
+        report.add((*_RESOURCES, "requests", "cpu"), "is greater than limits.cpu: raise the limit or lower the request")
+    return amounts
+
+
+def _check_dedicated(report: Report, amounts: dict[str, t.Any]) -> None:
+    cpu = report.cpu
+    for kind, value in amounts.items():
+        if value.denominator != 1:
+            report.add((*_RESOURCES, kind, "cpu"), "is a fraction: dedicated CPUs are whole, write a whole number")
+    if len(amounts) == 2 and amounts["requests"] != amounts["limits"]:
+        report.add((*_RESOURCES, "requests", "cpu"), "must equal limits.cpu with dedicated CPUs")
+    topology = any(cpu.get(part) for part in ("cores", "sockets", "threads"))
+    if not topology and not amounts:
+        report.add(
+            (*_CPU, "dedicatedCpuPlacement"),
+            "needs a number of CPUs: set cpu_cores, or resources.limits.cpu",
+        )
+    count = vcpu_count(report.spec) if not report.problems else None
+    if topology and count is not None and amounts and all(value != count for value in amounts.values()):
+        report.add(
+            (*_RESOURCES, next(iter(amounts)), "cpu"),
+            f"disagrees with the {count} vCPUs of sockets x cores x threads: leave it out, or write {count}",
+        )
+    if (cpu.get("threads") or 1) > 2:
+        report.add((*_CPU, "threads"), f"is {cpu['threads']}: a dedicated core has at most 2 threads")
+    if report.backend == "kubevirt" and guest_memory(report.spec) is None:
+        report.add((*_CPU, "dedicatedCpuPlacement"), "needs the guest's memory: set memory")
+    _check_guaranteed_memory(report)
+
+
+def _check_guaranteed_memory(report: Report) -> None:
+    resources = report.domain.get("resources") or {}
+    values = [
+        report.bytes_at((*_RESOURCES, kind, "memory"), (resources.get(kind) or {}).get("memory"))
+        for kind in ("requests", "limits")
+    ]
+    if None not in values and values[0] != values[1]:
+        report.add((*_RESOURCES, "requests", "memory"), "must equal limits.memory with dedicated CPUs")
+
+
+def _check_numa(report: Report) -> None:
+    if (report.cpu.get("numa") or {}).get("guestMappingPassthrough") is None:
+        return
+    at = (*_CPU, "numa", "guestMappingPassthrough")
+    if not report.cpu.get("dedicatedCpuPlacement"):
+        report.add(at, "needs dedicated CPUs: set dedicated_cpus (cpu.dedicatedCpuPlacement)")
+    if (report.domain.get("memory") or {}).get("hugepages") is None:
+        report.add(at, "needs huge pages: set hugepages (memory.hugepages.pageSize)")
+
+
+def _check_realtime(report: Report) -> None:
+    realtime = report.cpu.get("realtime")
+    if realtime is None:
+        return
+    at = (*_CPU, "realtime")
+    if not report.cpu.get("dedicatedCpuPlacement"):
+        report.add(at, "needs dedicated CPUs: set dedicated_cpus (cpu.dedicatedCpuPlacement)")
+    if (report.cpu.get("numa") or {}).get("guestMappingPassthrough") is None:
+        report.add(at, "needs NUMA passthrough: set numa_passthrough (cpu.numa.guestMappingPassthrough)")
+    mask = str(realtime.get("mask") or "").strip()
+    if mask:
+        _check_mask(report, mask)
+
+
+def _check_mask(report: Report, mask: str) -> None:
+    at = (*_CPU, "realtime", "mask")
+    try:
+        count = vcpu_count(report.spec)
+        chosen = cpuset.parse(mask, range(count or 8192))
+    except ConversionError as error:
+        report.add(at, error.message)
+        return
+    if count is not None and chosen and max(chosen) >= count:
+        report.add(at, f"names vCPU {max(chosen)}, the VM has vCPUs 0-{count - 1}")
+    elif not chosen:
+        report.add(at, "leaves no vCPU real-time: name at least one, or leave the mask out for all")

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of the other devices, and of the boot order that disks and interfaces share.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, DOMAIN, Report
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.devices import PCI_ADDRESS
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
+
+__all__ = ["check_devices"]
+
+#: KubeVirt's watchdog actions, and libvirt's beside them (formatdomain: watchdog).
+_ACTIONS = ("poweroff", "reset", "shutdown")
+_LIBVIRT_ACTIONS = (*_ACTIONS, "pause", "none", "dump", "inject-nmi")
+
+
+def check_devices(report: Report) -> None:
+    _check_boot_order(report)
+    _check_watchdog(report)
+    _check_io_threads(report)
+    for at, given in report.items("inputs"):
+        report.choice((*at, "type"), given.get("type"), ("tablet",) if report.backend == "kubevirt" else ("tablet", "keyboard", "mouse"))
+        report.choice((*at, "bus"), given.get("bus"), ("usb", "virtio"))
+    names: set[str] = set()
+    for kind in ("hostDevices", "gpus"):
+        for at, device in report.items(kind):
+            if device.get("name") in names:
+                report.add((*at, "name"), f"{device.get('name')!r} stands twice")
+            names.add(str(device.get("name")))
+            if report.backend == "libvirt":
+                _check_host_device(report, at, device)
+
+
+def _check_boot_order(report: Report) -> None:
+    taken: dict[int, Path] = {}
+    for key in ("disks", "interfaces"):
+        for at, device in report.items(key):
+            order = device.get("bootOrder")
+            if order is None:
+                continue
+            if order < 1:
+                report.add((*at, "bootOrder"), f"is {order}: write 1 or more")
+            elif order in taken:
+                report.add((*at, "bootOrder"), f"{order} is taken by another disk or interface: write another number")
+            taken[order] = at
+
+
+def _check_watchdog(report: Report) -> None:
+    watchdog = report.devices.get("watchdog")
+    if watchdog is None:
+        return
+    at = (*DEVICES, "watchdog")
+    if not watchdog.get("name"):
+        report.add((*at, "name"), "is missing: write a name for the device")
+    action = (watchdog.get("i6300esb") or {}).get("action")
+    allowed = _LIBVIRT_ACTIONS if report.backend == "libvirt" else _ACTIONS
+    report.choice((*at, "i6300esb", "action"), action, allowed)
+
+
+def _check_io_threads(report: Report) -> None:
+    policy = report.domain.get("ioThreadsPolicy")
+    report.choice((*DOMAIN, "ioThreadsPolicy"), policy, ("shared", "auto", "supplementalPool"))
+    count = (report.domain.get("ioThreads") or {}).get("supplementalPoolThreadCount")
+    if policy == "supplementalPool" and (count is None or count < 1):
+        at = (*DOMAIN, "ioThreads", "supplementalPoolThreadCount")
+        report.add(at, "is missing: the policy supplementalPool needs a number of threads, 1 or more")
+
+
+def _check_host_device(report: Report, at: Path, device: dict[str, t.Any]) -> None:
+    kinds = [kind for kind in ("pci", "mdev") if device.get(kind)]
+    if "deviceName" in device:
+        report.add((*at, "deviceName"), "names a cluster's resource: on libvirt write the device's pci or mdev")
+    elif len(kinds) != 1:
+        report.add(at, f"has {' and '.join(kinds) or 'no device'}: write exactly one of pci or mdev")
+    elif kinds == ["pci"] and not PCI_ADDRESS.match(device["pci"]):
+        report.add((*at, "pci"), f"{device['pci']!r} is no PCI address: write it as lspci -D does, 0000:3b:00.0")
+    elif kinds == ["mdev"]:
+        _check_uuid(report, (*at, "mdev"), device["mdev"])
+
+
+def _check_uuid(report: Report, at: Path, value: t.Any) -> None:
+    try:
+        uuid.UUID(str(value))
+    except ValueError:
+        report.add(at, f"{value!r} is no UUID")

@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of disks and the volumes behind them.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DNS_LABEL, Report
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import bus_of, target_kind
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
+
+__all__ = ["check_disks"]
+
+_KINDS = ("disk", "cdrom", "lun")
+_BUSES = ("virtio", "scsi", "sata", "usb")
+_SOURCES = ("hostDisk", "emptyDisk", "cloudInitNoCloud")
+_FORMATS = ("raw", "qcow2")
+_SERIAL = re.compile(r"^[A-Za-z0-9_.+-]{1,256}$")
+_CHECKSUM = re.compile(r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
+_MODE = re.compile(r"^0?[0-7]{3}$")
+_URL = re.compile(r"^[a-z][a-z0-9+]*://")
+
+#: KubeVirt's range of a custom block size, in bytes.
+_BLOCK_SIZES = [2**power for power in range(9, 22)]
+
+
+def check_disks(report: Report) -> None:
+    volumes = {volume.get("name"): volume for _at, volume in report.items("volumes")}
+    names: set[str] = set()
+    for at, disk in report.items("disks"):
+        _check_disk(report, at, disk, names)
+        if disk.get("name") not in volumes:
+            report.add((*at, "name"), f"{disk.get('name')!r} has no volume: add one of that name, or a volume to the disk")
+    for at, filesystem in report.items("filesystems"):
+        names.add(str(filesystem.get("name")))
+        volume = volumes.get(filesystem.get("name"), {})
+        if report.backend == "libvirt" and not (volume.get("libvirt") or {}).get("directory"):
+            report.add((*at, "name"), "needs a volume of its name with libvirt.directory")
+    _check_volumes(report, names)
+
+
+def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], names: set[str]) -> None:
+    name = str(disk.get("name") or "")
+    if not DNS_LABEL.match(name):
+        report.add((*at, "name"), f"{name!r} is no DNS label: write lower-case letters, digits and -")
+    if name in names:
+        report.add((*at, "name"), f"{name!r} stands twice: disks must not have the same name")
+    names.add(name)
+    kinds = [kind for kind in _KINDS if kind in disk]
+    if len(kinds) > 1:
+        report.add(at, f"has more than one target ({', '.join(kinds)}): write one of disk, cdrom, lun")
+        return
+    _check_target(report, at, disk)
+    report.choice((*at, "cache"), disk.get("cache"), ("none", "writethrough", "writeback"))
+    report.choice((*at, "io"), disk.get("io"), ("native", "threads"))
+    report.choice((*at, "errorPolicy"), disk.get("errorPolicy"), ("stop", "ignore", "report", "enospace"))
+    if disk.get("io") == "native" and disk.get("cache") in ("writethrough", "writeback"):
+        report.add((*at, "io"), "native needs cache none: set cache, or io threads")
+    if disk.get("shareable") and disk.get("cache") not in (None, "none"):
+        report.add((*at, "cache"), "a shareable disk needs cache none")
+    if disk.get("serial") is not None and not _SERIAL.match(str(disk["serial"])):
+        report.add((*at, "serial"), "write at most 256 of letters, digits and _.+-")
+    _check_block_size(report, at, (disk.get("blockSize") or {}).get("custom"))
+
+
+def _check_target(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
+    kind, bus = target_kind(disk), bus_of(disk)
+    settings = disk.get(kind) or {}
+    where = (*at, kind, "bus") if kind in disk else at
+    report.choice(where, bus, _BUSES)
+    if kind == "cdrom" and bus == "virtio":
+        report.add(where, "virtio has no CD-ROM: write sata, scsi or usb")
+    if kind == "disk" and bus == "sata" and settings.get("readonly"):
+        report.add((*at, kind, "readonly"), "a SATA hard disk cannot be read-only: write bus virtio or scsi")
+    if kind == "cdrom":
+        report.choice((*at, kind, "tray"), settings.get("tray"), ("open", "closed"))
+    if disk.get("dedicatedIOThread") and bus != "virtio":
+        report.add((*at, "dedicatedIOThread"), f"bus {bus} has no I/O threads: write bus virtio")
+
+
+def _check_block_size(report: Report, at: Path, custom: dict[str, t.Any] | None) -> None:
+    if custom is None:
+        return
+    where = (*at, "blockSize", "custom")
+    sizes = [custom.get("logical"), custom.get("physical")]
+    if any(size not in _BLOCK_SIZES for size in sizes):
+        report.add(where, "logical and physical are powers of 2 from 512 to 2097152")
+    elif t.cast(int, sizes[0]) > t.cast(int, sizes[1]):
+        report.add((*where, "logical"), "is greater than physical")
+
+
+def _check_volumes(report: Report, used: set[str]) -> None:
+    names: set[str] = set()
+    paths: dict[str, str] = {}
+    for at, volume in report.items("volumes"):
+        name = str(volume.get("name") or "")
+        if not DNS_LABEL.match(name):
+            report.add((*at, "name"), f"{name!r} is no DNS label: write lower-case letters, digits and -")
+        if name in names:
+            report.add((*at, "name"), f"{name!r} stands twice: volumes must not have the same name")
+        elif name not in used:
+            report.add((*at, "name"), f"{name!r} has no disk: add a disk or filesystem of that name")
+        names.add(name)
+        if report.backend == "libvirt":
+            _check_source(report, at, volume)
+            path = (volume.get("hostDisk") or {}).get("path") or (volume.get("libvirt") or {}).get("device")
+            if path in paths:
+                report.add(at, f"{path} is the volume {paths[path]!r} already: each disk needs a file of its own")
+            elif path:
+                paths[path] = name
+
+
+def _check_source(report: Report, at: Path, volume: dict[str, t.Any]) -> None:
+    kinds = [kind for kind in _SOURCES if kind in volume]
+    own = volume.get("libvirt") or {}
+    kinds += [f"libvirt.{key}" for key in ("device", "directory") if own.get(key)]
+    if len(kinds) != 1:
+        found = f"has {' and '.join(kinds)}" if kinds else "has no source"
+        report.add(at, f"{found}: write exactly one of {', '.join(_SOURCES)}, libvirt.device or libvirt.directory")
+        return
+    if "hostDisk" in volume:
+        _check_host_disk(report, at, volume["hostDisk"] or {}, own)
+    if "emptyDisk" in volume:
+        at_capacity = (*at, "emptyDisk", "capacity")
+        if (volume["emptyDisk"] or {}).get("capacity") is None:
+            report.add(at_capacity, "is missing: write its size, such as 10Gi")
+        _check_capacity(report, at_capacity, (volume["emptyDisk"] or {}).get("capacity"))
+    if "cloudInitNoCloud" in volume:
+        _check_cloud_init(report, (*at, "cloudInitNoCloud"), volume["cloudInitNoCloud"] or {})
+    for key in ("device", "directory"):
+        if own.get(key) and not own[key].startswith("/"):
+            report.add((*at, "libvirt", key), f"{own[key]!r} is no absolute path")
+
+
+def _check_host_disk(report: Report, at: Path, disk: dict[str, t.Any], own: dict[str, t.Any]) -> None:
+    path = disk.get("path") or ""
+    at_path, at_own = (*at, "hostDisk", "path"), (*at, "libvirt")
+    if not path.startswith("/") or path.endswith("/") or "/../" in path:
+        report.add(at_path, f"{path!r} is no absolute path of a file")
+    report.choice((*at, "hostDisk", "type"), disk.get("type"), ("Disk", "DiskOrCreate"))
+    _check_capacity(report, (*at, "hostDisk", "capacity"), disk.get("capacity"))
+    sources = [key for key in ("image", "backingFile") if own.get(key)]
+    if len(sources) > 1:
+        report.add((*at_own, "backingFile"), "stands beside image: a disk is a copy of an image or a layer over a file")
+    if disk.get("type") == "DiskOrCreate" and disk.get("capacity") is None and not sources:
+        report.add((*at, "hostDisk", "capacity"), "is missing: a disk to create needs its size, such as 10Gi")
+    if sources and disk.get("type") != "DiskOrCreate":
+        report.add((*at, "hostDisk", "type"), f"write DiskOrCreate: libvirt.{sources[0]} tells what to create it from")
+    for key in ("format", "imageFormat", "backingFormat"):
+        report.choice((*at_own, key), own.get(key), _FORMATS)
+    if own.get("format", "raw") == "raw" and path.endswith(".qcow2"):
+        report.add((*at_own, "format"), f"is raw, and {path} is named a qcow2 image: write format qcow2, or another name")
+    if own.get("backingFile") and own.get("format") != "qcow2":
+        report.add((*at_own, "format"), "a disk over a backing file is qcow2: write format qcow2")
+    _check_image(report, at_own, own)
+
+
+def _check_image(report: Report, at: Path, own: dict[str, t.Any]) -> None:
+    image = own.get("image")
+    if image and not image.startswith("/"):
+        scheme = image.split("://")[0] if _URL.match(image) else None
+        if scheme not in ("http", "https", "file"):
+            report.add((*at, "image"), f"{image!r} is neither an absolute path nor a http, https or file URL")
+        elif not own.get("checksum"):
+            report.add((*at, "checksum"), "is missing: an image from a URL needs its sha256:… or sha512:…")
+    if own.get("checksum") and not _CHECKSUM.match(own["checksum"]):
+        report.add((*at, "checksum"), "is no checksum: write sha256: and 64 hex digits, or sha512: and 128")
+    if own.get("backingFile") and not own["backingFile"].startswith("/"):
+        report.add((*at, "backingFile"), f"{own['backingFile']!r} is no absolute path")
+    if own.get("mode") is not None and not _MODE.match(own["mode"]):
+        report.add((*at, "mode"), f"{own['mode']!r} is no file mode: write it octal and quoted, such as '0640'")
+
+
+def _check_capacity(report: Report, at: Path, capacity: t.Any) -> None:
+    size = report.bytes_at(at, capacity)
+    if size is not None and (size == 0 or size % 512):
+        report.add(at, f"{capacity} is no size of a disk: write a multiple of 512 bytes, such as 10Gi")
+
+
+def _check_cloud_init(report: Report, at: Path, source: dict[str, t.Any]) -> None:
+    for key in ("userData", "networkData"):
+        encoded = f"{key}Base64"
+        if source.get(key) is not None and source.get(encoded) is not None:
+            report.add((*at, encoded), f"stands beside {key}: write one of them")
+        if source.get(encoded) is not None:
+            try:
+                base64.b64decode(source[encoded], validate=True)
+            except (binascii.Error, ValueError):
+                report.add((*at, encoded), "is no base64")
+    if not source:
+        report.add(at, "is empty: write userData, networkData or a short form of cloud_init")

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of the VirtualMachine as a whole: its names, its power, its machine type, firmware and clock.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import typing as t
+import uuid
+
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DOMAIN, Report
+
+__all__ = ["check_machine", "check_names"]
+
+_STRATEGIES = ("Always", "Halted", "Manual", "Once", "RerunOnFailure")
+_FIRMWARE = (*DOMAIN, "firmware")
+
+#: KubeVirt's globs of machine types by architecture; libvirt on x86 has i440fx too.
+_MACHINES = ("q35*", "pc-q35*", "virt*", "s390-ccw-virtio*")
+_LIBVIRT_MACHINES = (*_MACHINES, "pc", "pc-i440fx*")
+
+#: A domain's name becomes part of file names.
+_LIBVIRT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}$")
+_DNS_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+
+
+def check_names(report: Report) -> None:
+    """The names alone: all that ``state: absent`` needs."""
+    metadata = report.document.get("metadata") or {}
+    name = metadata.get("name")
+    if not name:
+        report.add(("metadata", "name"), "is missing: write the VM's name")
+        return
+    pattern, wanted = (
+        (_LIBVIRT_NAME, "at most 200 letters, digits and _.+-")
+        if report.backend == "libvirt"
+        else (_DNS_NAME, "lower-case letters, digits, - and . (a DNS name)")
+    )
+    for key in ("name", "namespace"):
+        value = metadata.get(key)
+        if value is not None and not pattern.match(str(value)):
+            report.add(("metadata", key), f"{value!r}: write {wanted}")
+
+
+def check_machine(report: Report) -> None:
+    document = report.document
+    if document.get("kind") != "VirtualMachine":
+        report.add(("kind",), f"is {document.get('kind')!r}: write VirtualMachine")
+    if not str(document.get("apiVersion") or "").startswith("kubevirt.io/v1"):
+        report.add(("apiVersion",), f"is {document.get('apiVersion')!r}: write kubevirt.io/v1")
+    spec = document.get("spec") or {}
+    if spec.get("running") is not None and spec.get("runStrategy") is not None:
+        report.add(("spec", "running"), "stands beside runStrategy: write one of them, runStrategy is the newer")
+    report.choice(("spec", "runStrategy"), spec.get("runStrategy"), _STRATEGIES)
+    grace = report.spec.get("terminationGracePeriodSeconds")
+    if grace is not None and grace < 0:
+        report.add(("spec", "template", "spec", "terminationGracePeriodSeconds"), f"is {grace}: write 0 or more")
+    _check_type(report)
+    _check_firmware(report)
+    clock = report.domain.get("clock") or {}
+    if clock.get("utc") is not None and clock.get("timezone") is not None:
+        report.add((*DOMAIN, "clock", "timezone"), "stands beside utc: write one of them")
+
+
+def _check_type(report: Report) -> None:
+    machine = (report.domain.get("machine") or {}).get("type")
+    allowed = _LIBVIRT_MACHINES if report.backend == "libvirt" else _MACHINES
+    if machine and not any(fnmatch.fnmatchcase(machine, glob) for glob in allowed):
+        report.add((*DOMAIN, "machine", "type"), f"{machine!r} is not supported: write one of {', '.join(allowed)}")
+
+
+def _check_firmware(report: Report) -> None:
+    firmware = report.domain.get("firmware") or {}
+    bootloader = firmware.get("bootloader") or {}
+    if bootloader.get("efi") is not None and bootloader.get("bios") is not None:
+        report.add((*_FIRMWARE, "bootloader"), "has both efi and bios: write one of them")
+    elif bootloader.get("efi") is not None:
+        _check_secure_boot(report, bootloader["efi"])
+    kernel_boot = firmware.get("kernelBoot")
+    if kernel_boot is not None and report.backend == "libvirt":
+        files = kernel_boot.get("libvirt") or {}
+        at = (*_FIRMWARE, "kernelBoot", "libvirt")
+        if not files.get("kernelPath"):
+            report.add((*at, "kernelPath"), "is missing: arguments and initrd need a kernel on the host")
+        for key in ("kernelPath", "initrdPath"):
+            if files.get(key) and not files[key].startswith("/"):
+                report.add((*at, key), f"{files[key]!r} is no absolute path")
+    if firmware.get("uuid") is not None:
+        try:
+            uuid.UUID(firmware["uuid"])
+        except ValueError:
+            report.add((*_FIRMWARE, "uuid"), f"{firmware['uuid']!r} is no UUID")
+
+
+def _check_secure_boot(report: Report, efi: dict[str, t.Any]) -> None:
+    smm = (report.domain.get("features") or {}).get("smm")
+    smm_on = smm is not None and smm.get("enabled", True)
+    if efi.get("secureBoot", True) and not smm_on:
+        said = "is on" if "secureBoot" in efi else "is on where efi does not say"
+        report.add(
+            (*_FIRMWARE, "bootloader", "efi", "secureBoot"),
+            f"{said} and needs SMM: set firmware.smm (features.smm.enabled), or turn secure boot off",
+        )

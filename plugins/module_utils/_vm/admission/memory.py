@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of memory: quantities, huge pages, requests and limits.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DOMAIN, Report
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes
+
+__all__ = ["check_memory"]
+
+_MEMORY = (*DOMAIN, "memory")
+_RESOURCES = (*DOMAIN, "resources")
+
+#: KubeVirt's least memory request (1M); QEMU boots nothing with less either.
+_LEAST = 10**6
+
+
+def check_memory(report: Report) -> None:
+    resources = report.domain.get("resources") or {}
+    memory = report.domain.get("memory") or {}
+    at_guest = (*_MEMORY, "guest")
+    guest = report.bytes_at(at_guest, memory.get("guest"))
+    amounts = {
+        kind: report.bytes_at((*_RESOURCES, kind, "memory"), (resources.get(kind) or {}).get("memory"))
+        for kind in ("requests", "limits")
+    }
+    request, limit = amounts["requests"], amounts["limits"]
+    for at, value in ((at_guest, guest), ((*_RESOURCES, "requests", "memory"), request)):
+        if value is not None and value < _LEAST:
+            report.add(at, f"is {value} bytes: write 1M or more")
+    if request is not None and limit is not None and request > limit:
+        report.add((*_RESOURCES, "requests", "memory"), "is greater than limits.memory: raise the limit")
+    if guest is not None and limit is not None and guest > limit and report.backend == "libvirt":
+        report.add(at_guest, f"is more than the memory limit {from_bytes(limit)}: the guest would be killed")
+    _check_hugepages(report)
+
+
+def _check_hugepages(report: Report) -> None:
+    hugepages = (report.domain.get("memory") or {}).get("hugepages")
+    if hugepages is None:
+        return
+    at = (*_MEMORY, "hugepages", "pageSize")
+    if not hugepages.get("pageSize"):
+        report.add((*_MEMORY, "hugepages"), "has no pageSize: write 2Mi or 1Gi")
+        return
+    page = report.bytes_at(at, hugepages["pageSize"])
+    if page is None:
+        return
+    if page == 0 or page & (page - 1) or page < 65536:
+        report.add(at, f"{hugepages['pageSize']!r} is no huge page's size: write 2Mi or 1Gi")
+        return
+    # KubeVirt holds the request to the page size where there is one, else the guest's memory.
+    request = ((report.domain.get("resources") or {}).get("requests") or {}).get("memory")
+    amount = request if request is not None else guest_memory(report.spec)
+    if amount is None or report.problems:
+        return
+    memory = report.bytes_at((*_MEMORY, "guest"), amount) or 0
+    if memory % page or memory < page:
+        below, above = from_bytes(memory // page * page), from_bytes((memory // page + 1) * page)
+        near = f"{below} or {above}" if memory >= page else above
+        report.add(
+            (*_RESOURCES, "requests", "memory") if request is not None else (*_MEMORY, "guest"),
+            f"{amount} is not a multiple of the page size {hugepages['pageSize']}: write {near}",
+        )

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the rules write down what they find.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, render_path
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes, to_fraction
+
+__all__ = ["DEVICES", "DNS_LABEL", "DOMAIN", "POD", "Backend", "Report", "listed"]
+
+Backend = t.Literal["kubevirt", "libvirt"]
+
+POD: Path = ("spec", "template", "spec")
+DOMAIN: Path = (*POD, "domain")
+DEVICES: Path = (*DOMAIN, "devices")
+
+#: RFC 1123 label, Kubernetes' form of most names.
+DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+
+
+class Report:
+    """The problems of one declaration, and the parts of its manifest that rules look at.
+
+    :arg prefix: what stands before each option's path (``vms[2].``).
+    """
+
+    def __init__(self, manifest: Manifest, backend: Backend, prefix: str = "") -> None:
+        self.backend = backend
+        self.problems: list[Problem] = []
+        self._manifest = manifest
+        self._prefix = prefix
+        self.document = manifest.document
+        self.spec = pod_spec(manifest.document)
+        self.domain: dict[str, t.Any] = self.spec.get("domain") or {}
+        self.cpu: dict[str, t.Any] = self.domain.get("cpu") or {}
+        self.devices: dict[str, t.Any] = self.domain.get("devices") or {}
+
+    def add(self, path: Path, message: str) -> None:
+        """Write down a problem with the field at a place of the manifest."""
+        option = self._prefix + self._manifest.option_path(path)
+        self.problems.append(Problem(option, message, render_path(path)))
+
+    def items(self, key: str) -> list[tuple[Path, dict[str, t.Any]]]:
+        """(place, item) of a list: ``disks``, ``interfaces``, … of the devices, ``volumes`` and ``networks`` of the spec."""
+        on_spec = key in ("volumes", "networks")
+        base, holder = (POD, self.spec) if on_spec else (DEVICES, self.devices)
+        return [((*base, key, index), item) for index, item in enumerate(holder.get(key) or [])]
+
+    def choice(self, path: Path, value: t.Any, allowed: t.Sequence[str]) -> None:
+        if value is not None and value not in allowed:
+            self.add(path, f"{value!r} is not supported: write {listed(allowed)}")
+
+    def bytes_at(self, path: Path, value: t.Any) -> int | None:
+        """A quantity of memory or storage in bytes; None where there is none or it cannot be read."""
+        return self._read(to_bytes, path, value)
+
+    def cpus_at(self, path: Path, value: t.Any) -> t.Any:
+        """A quantity of CPUs as a fraction; None where there is none or it cannot be read."""
+        return self._read(to_fraction, path, value)
+
+    def _read(self, converter: t.Callable[[t.Any], t.Any], path: Path, value: t.Any) -> t.Any:
+        if value is None:
+            return None
+        try:
+            return converter(value)
+        except ConversionError as error:
+            self.add(path, error.message)
+            return None
+
+
+def listed(values: t.Iterable[str]) -> str:
+    """'a, b or c'."""
+    *head, last = values
+    return f"{', '.join(head)} or {last}" if head else last

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape of a manifest: known fields of the right type, and for libvirt the fields that it can do.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+KubeVirt's own API server judges its fields, so an unknown one is refused here for libvirt only: what ``libvirt_vm``
+does not know it would not do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY, INSTANCE, MACHINE, MISPLACED
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import POD, Report, listed
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
+
+__all__ = ["check_structure"]
+
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "true or false"),
+    "int": ((int,), "a whole number"),
+    "map": ((dict,), "a mapping"),
+    "quantity": ((int, str), "a quantity such as 2Gi"),
+    "number": ((int, float, str), "a number of CPUs such as 2 or 500m"),
+    "str": ((str,), "text"),
+}
+
+
+def check_structure(report: Report) -> bool:
+    """Whether the manifest has the shape that the other rules may rely on."""
+    before = len(report.problems)
+    _walk(report, report.document, MACHINE, ())
+    # spec.template.spec may be missing in a declaration of a VM that is there already.
+    if not report.problems[before:]:
+        _walk(report, report.spec, INSTANCE, POD)
+    return len(report.problems) == before
+
+
+def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
+    if value is None or fields == "any":
+        return
+    if isinstance(fields, str):
+        kinds, wanted = _TYPES[fields]
+        # A bool is an int to Python, and to no one else.
+        if not isinstance(value, kinds) or (isinstance(value, bool) and fields != "bool"):
+            report.add(path, f"is {value!r}: write {wanted}")
+    elif isinstance(fields, list):
+        if not isinstance(value, list):
+            report.add(path, f"is {_kind(value)}: write a list")
+            return
+        for index, item in enumerate(value):
+            _walk(report, item, fields[0], (*path, index))
+    elif not isinstance(value, dict):
+        report.add(path, f"is {_kind(value)}: write a mapping")
+    else:
+        for key, item in value.items():
+            if key in fields:
+                _walk(report, item, fields[key], (*path, key))
+            else:
+                _refuse_unknown(report, fields, path, key)
+
+
+def _refuse_unknown(report: Report, fields: dict[str, t.Any], path: Path, key: t.Any) -> None:
+    if report.backend != "libvirt":
+        return
+    where = (*path, key)
+    pattern = tuple("*" if isinstance(step, int) else step for step in where)
+    if pattern in MISPLACED:
+        report.add(where, MISPLACED[pattern])
+    elif pattern in CLUSTER_ONLY:
+        report.add(where, f"libvirt_vm cannot do this, a plain host has no cluster: {CLUSTER_ONLY[pattern]}")
+    else:
+        close = difflib.get_close_matches(str(key), [*fields], n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"write {listed(sorted(fields))}"
+        report.add(where, f"libvirt_vm does not know this field: {remedy}")
+
+
+def _kind(value: t.Any) -> str:
+    return {dict: "a mapping", list: "a list", str: "text", bool: "a bool"}.get(type(value), "a number")

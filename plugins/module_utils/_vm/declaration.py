@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options that declare a VM, one argument spec for every module that takes a declaration.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Documented in ``plugins/doc_fragments/declaration.py``; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import merge_options
+
+__all__ = ["OPTIONS", "declaration_spec", "declarations"]
+
+_LIST_OF_DICTS: dict[str, t.Any] = {"type": "list", "elements": "dict"}
+
+#: One VM's options. None has a default: what is not given is not declared.
+OPTIONS: dict[str, dict[str, t.Any]] = {
+    "affinity": {"type": "dict"},
+    "annotations": {"type": "dict"},
+    "api_version": {"type": "str"},
+    "autoattach_graphics_device": {"type": "bool"},
+    "autoattach_input_device": {"type": "bool"},
+    "autoattach_mem_balloon": {"type": "bool"},
+    "autoattach_pod_interface": {"type": "bool"},
+    "autoattach_serial_console": {"type": "bool"},
+    "block_multiqueue": {"type": "bool"},
+    "clock": {"type": "dict"},
+    "cloud_init": {
+        "type": "dict",
+        "options": {
+            "hostname": {"type": "str"},
+            "network_data": {"type": "raw"},
+            "ssh_authorized_keys": {"type": "list", "elements": "str", "no_log": False},
+            "user_data": {"type": "raw"},
+            "users": {"type": "list", "elements": "raw"},
+        },
+    },
+    "cpu_cores": {"type": "int"},
+    "cpu_features": _LIST_OF_DICTS,
+    "cpu_model": {"type": "str"},
+    "cpu_sockets": {"type": "int"},
+    "cpu_threads": {"type": "int"},
+    "dedicated_cpus": {"type": "bool"},
+    "definition": {"type": "dict"},
+    "disks": _LIST_OF_DICTS,
+    "firmware": {
+        "type": "dict",
+        "options": {
+            "bootloader": {"type": "str", "choices": ["bios", "efi"]},
+            "secure_boot": {"type": "bool"},
+            "smm": {"type": "bool"},
+        },
+    },
+    "gpus": _LIST_OF_DICTS,
+    "host_devices": _LIST_OF_DICTS,
+    "hugepages": {"type": "str"},
+    "interfaces": _LIST_OF_DICTS,
+    "io_threads_policy": {"type": "str"},
+    "isolate_emulator_thread": {"type": "bool"},
+    "labels": {"type": "dict"},
+    "machine_type": {"type": "str"},
+    "memory": {"type": "str"},
+    "memory_limit": {"type": "str"},
+    "memory_locked": {"type": "bool"},
+    "multiqueue": {"type": "bool"},
+    "name": {"type": "str"},
+    "namespace": {"type": "str"},
+    "networks": _LIST_OF_DICTS,
+    "node_selector": {"type": "dict"},
+    "numa_passthrough": {"type": "bool"},
+    "realtime": {"type": "bool"},
+    "realtime_mask": {"type": "str"},
+    "resources": {"type": "dict"},
+    "spec": {"type": "dict"},
+    "termination_grace_period_seconds": {"type": "int"},
+    "tolerations": _LIST_OF_DICTS,
+    "volumes": _LIST_OF_DICTS,
+    "watchdog": {"type": "dict"},
+}
+
+
+def declaration_spec() -> dict[str, t.Any]:
+    """The options of one VM, and ``vms``, a list of the same."""
+    return {**OPTIONS, "vms": {"type": "list", "elements": "dict", "options": OPTIONS}}
+
+
+def declarations(params: t.Mapping[str, t.Any]) -> list[tuple[str, dict[str, t.Any]]]:
+    """(path prefix, options) of every VM that a task declares; the task's own options are the defaults of ``vms``."""
+    own = {key: params[key] for key in OPTIONS if params.get(key) is not None}
+    if params.get("vms") is None:
+        return [("", own)]
+    return [(f"vms[{index}].", merge_options(own, entry)) for index, entry in enumerate(params["vms"])]

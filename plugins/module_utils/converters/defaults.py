@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The defaults that KubeVirt's webhooks give a VirtualMachine, as a pure step of its own.
+
+A domain is created from the manifest with its defaults; afterwards only what was declared is held to. Source of each
+value: KubeVirt 1.9's ``pkg/defaults`` and ``vmi-mutator``; a value that is ours says so.
+"""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_fraction
+
+__all__ = ["guest_memory", "vcpu_count", "with_defaults"]
+
+_MACHINES = {"x86_64": "q35", "aarch64": "virt", "s390x": "s390-ccw-virtio"}
+_TOPOLOGY = ("sockets", "cores", "threads")
+_TARGETS = ("disk", "cdrom", "lun")
+
+
+def vcpu_count(spec: t.Mapping[str, t.Any]) -> int | None:
+    """vCPUs of an instance spec (``spec.template.spec``), None where it declares none.
+
+    KubeVirt counts sockets x cores x threads, each 1 where unset; without any of them the CPU limit, else the request.
+    """
+    domain = spec.get("domain") or {}
+    cpu = domain.get("cpu") or {}
+    if any(cpu.get(part) for part in _TOPOLOGY):
+        count = 1
+        for part in _TOPOLOGY:
+            count *= cpu.get(part) or 1
+        return count
+    resources = domain.get("resources") or {}
+    for kind in ("limits", "requests"):
+        amount = (resources.get(kind) or {}).get("cpu")
+        if amount is not None:
+            return max(1, -(-to_fraction(amount) // 1))
+    return None
+
+
+def guest_memory(spec: t.Mapping[str, t.Any]) -> str | int | None:
+    """The guest's memory as declared (a quantity), None where nothing says it.
+
+    KubeVirt takes memory.guest, else the memory request, else the memory limit, else one huge page.
+    """
+    domain = spec.get("domain") or {}
+    memory = domain.get("memory") or {}
+    resources = domain.get("resources") or {}
+    for amount in (
+        memory.get("guest"),
+        (resources.get("requests") or {}).get("memory"),
+        (resources.get("limits") or {}).get("memory"),
+        (memory.get("hugepages") or {}).get("pageSize"),
+    ):
+        if amount is not None:
+            return t.cast("str | int", amount)
+    return None
+
+
+def with_defaults(spec: t.Mapping[str, t.Any], *, arch: str = "x86_64", virt_type: str = "kvm") -> dict[str, t.Any]:
+    """A copy of an instance spec with every default filled in that a new domain needs."""
+    result = copy.deepcopy(dict(spec))
+    domain = result.setdefault("domain", {})
+    cpu = domain.setdefault("cpu", {})
+    if not any(cpu.get(part) for part in _TOPOLOGY):
+        cpu["sockets"] = vcpu_count(spec) or 1
+    # KubeVirt's host-model needs KVM; emulation has no model of the host to give (ours: TCG's widest model).
+    cpu.setdefault("model", "host-model" if virt_type == "kvm" else "maximum")
+    amount = guest_memory(spec)
+    if amount is not None:
+        domain.setdefault("memory", {}).setdefault("guest", amount)
+    domain.setdefault("machine", {}).setdefault("type", _MACHINES.get(arch, "virt"))
+    domain.setdefault("firmware", {}).setdefault("bootloader", {"bios": {}} if arch == "x86_64" else {"efi": {}})
+    efi = domain["firmware"]["bootloader"].get("efi")
+    if efi is not None:
+        efi.setdefault("secureBoot", True)
+    features = domain.setdefault("features", {})
+    features.setdefault("acpi", {})
+    domain.setdefault("clock", {"utc": {}})
+    _default_devices(domain.setdefault("devices", {}))
+    _default_network(result, domain["devices"])
+    return result
+
+
+def _default_devices(devices: dict[str, t.Any]) -> None:
+    for disk in devices.get("disks") or []:
+        target = next((kind for kind in _TARGETS if kind in disk), "disk")
+        disk[target] = {"bus": "sata", **(disk.get(target) or {})}
+    for interface in devices.get("interfaces") or []:
+        interface.setdefault("model", "virtio")
+    for given in devices.get("inputs") or []:
+        given.setdefault("bus", "usb")
+    watchdog = devices.get("watchdog")
+    if watchdog is not None:
+        watchdog["i6300esb"] = {"action": "reset", **(watchdog.get("i6300esb") or {})}
+
+
+def _default_network(spec: dict[str, t.Any], devices: dict[str, t.Any]) -> None:
+    """One user-mode interface where nothing says otherwise.
+
+    KubeVirt attaches the pod network by its ``defaultNetworkInterface``; a plain host's nearest is user-mode networking.
+    """
+    if devices.get("interfaces") or spec.get("networks") or devices.get("autoattachPodInterface") is False:
+        return
+    devices["interfaces"] = [{"name": "default", "masquerade": {}, "model": "virtio"}]
+    spec["networks"] = [{"name": "default", "pod": {}}]

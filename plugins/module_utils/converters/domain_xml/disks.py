@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Disks and CD-ROMs with the volumes behind them, and shared folders."""
+
+from __future__ import annotations
+
+import string
+import typing as t
+import xml.etree.ElementTree as ET
+
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import io_threads
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
+    Context,
+    alias,
+    el,
+)
+
+__all__ = ["bus_of", "disk_elements", "target_kind", "volume_file", "volume_format", "volumes_by_name"]
+
+#: Guest device name by bus, as libvirt and Linux have it.
+_PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd"}
+
+_KINDS = ("disk", "cdrom", "lun")
+
+
+def volumes_by_name(spec: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    return {volume["name"]: volume for volume in spec.get("volumes") or []}
+
+
+def target_kind(disk: t.Mapping[str, t.Any]) -> str:
+    """``disk``, ``cdrom`` or ``lun``; a disk where nothing is said, as KubeVirt's default."""
+    return next((kind for kind in _KINDS if kind in disk), "disk")
+
+
+def bus_of(disk: t.Mapping[str, t.Any]) -> str:
+    """The bus of a disk; KubeVirt's default on amd64 is sata."""
+    return str((disk.get(target_kind(disk)) or {}).get("bus") or "sata")
+
+
+def volume_file(volume: t.Mapping[str, t.Any], context: Context) -> str | None:
+    """Path of the file behind a volume, None for a volume that is no file."""
+    if "hostDisk" in volume:
+        return str(volume["hostDisk"]["path"])
+    suffix = {"emptyDisk": "qcow2", "cloudInitNoCloud": "iso"}
+    for kind, ending in suffix.items():
+        if kind in volume:
+            return f"{context.volume_dir}/{context.domain_name}-{volume['name']}.{ending}"
+    return None
+
+
+def volume_format(volume: t.Mapping[str, t.Any]) -> str:
+    """Image format of a volume. Never probed: a guest could write itself another format's header."""
+    if "emptyDisk" in volume:
+        return "qcow2"
+    return str((volume.get("libvirt") or {}).get("format") or "raw")
+
+
+def disk_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
+    devices = spec["domain"].get("devices") or {}
+    volumes = volumes_by_name(spec)
+    threads = io_threads.assign(spec, context.vcpus)
+    disks = devices.get("disks") or []
+    targets = _targets(disks, context.disk_targets)
+    elements: list[ET.Element | None] = []
+    for disk in disks:
+        volume = volumes.get(disk["name"], {})
+        queues = context.vcpus if devices.get("blockMultiQueue") and bus_of(disk) == "virtio" else None
+        elements.append(_disk(disk, volume, targets[disk["name"]], queues, threads.get(disk["name"]), context))
+    if any(bus_of(disk) == "scsi" for disk in disks):
+        elements.append(_scsi_controller(devices, context))
+    elements += [_filesystem(filesystem, volumes) for filesystem in devices.get("filesystems") or []]
+    return elements
+
+
+def _targets(disks: list[dict[str, t.Any]], kept: t.Mapping[str, str]) -> dict[str, str]:
+    """Device names: those already given stay, the others get the first free letter of their bus."""
+    targets: dict[str, str] = {}
+    for disk in disks:
+        prefix = _PREFIX[bus_of(disk)]
+        if kept.get(disk["name"], "").startswith(prefix):
+            targets[disk["name"]] = kept[disk["name"]]
+    # Disks of the domain that are not ours hold their names too.
+    used = {*targets.values(), *kept.values()}
+    for disk in disks:
+        if disk["name"] not in targets:
+            name = next(name for name in _letters(_PREFIX[bus_of(disk)]) if name not in used)
+            used.add(name)
+            targets[disk["name"]] = name
+    return targets
+
+
+def _letters(prefix: str) -> t.Iterator[str]:
+    """sda … sdz, sdaa …, as Linux counts disks."""
+    for first in ("", *string.ascii_lowercase):
+        for last in string.ascii_lowercase:
+            yield f"{prefix}{first}{last}"
+
+
+def _disk(
+    disk: dict[str, t.Any],
+    volume: dict[str, t.Any],
+    target: str,
+    queues: int | None,
+    thread: int | None,
+    context: Context,
+) -> ET.Element:
+    kind = target_kind(disk)
+    settings = disk.get(kind) or {}
+    device = (volume.get("libvirt") or {}).get("device")
+    source = {"dev": device} if device else {"file": volume_file(volume, context)}
+    read_only = kind == "cdrom" or "cloudInitNoCloud" in volume or settings.get("readonly")
+    return el(
+        "disk",
+        {"type": "block" if device else "file", "device": kind},
+        _driver(disk, kind, volume, queues, thread, context),
+        el("source", source) if any(source.values()) else None,
+        el("target", {"dev": target, "bus": bus_of(disk), "tray": settings.get("tray")}),
+        _block_size(disk.get("blockSize")),
+        el("readonly") if read_only else None,
+        el("shareable") if disk.get("shareable") else None,
+        None if disk.get("serial") is None else el("serial", None, str(disk["serial"])),
+        None if disk.get("bootOrder") is None else el("boot", {"order": disk["bootOrder"]}),
+        alias("disk", disk["name"]),
+    )
+
+
+def _driver(
+    disk: dict[str, t.Any],
+    kind: str,
+    volume: dict[str, t.Any],
+    queues: int | None,
+    thread: int | None,
+    context: Context,
+) -> ET.Element:
+    """KubeVirt's defaults for a writable disk: discards reach the host, an I/O error stops the guest."""
+    writable = context.complete and kind != "cdrom"
+    return el(
+        "driver",
+        {
+            "name": "qemu",
+            "type": volume_format(volume),
+            "cache": "none" if disk.get("shareable") else disk.get("cache"),
+            "io": disk.get("io"),
+            "error_policy": disk.get("errorPolicy") or ("stop" if writable else None),
+            "discard": "unmap" if writable else None,
+            "queues": queues,
+            "iothread": thread,
+        },
+    )
+
+
+def _block_size(given: dict[str, t.Any] | None) -> ET.Element | None:
+    custom = (given or {}).get("custom")
+    if custom is None:
+        return None
+    return el("blockio", {"logical_block_size": custom["logical"], "physical_block_size": custom["physical"]})
+
+
+def _scsi_controller(devices: dict[str, t.Any], context: Context) -> ET.Element:
+    queues = context.vcpus if devices.get("blockMultiQueue") else None
+    return el(
+        "controller",
+        {"type": "scsi", "index": 0, "model": "virtio-scsi"},
+        None if queues is None else el("driver", {"queues": queues}),
+    )
+
+
+def _filesystem(filesystem: dict[str, t.Any], volumes: dict[str, dict[str, t.Any]]) -> ET.Element:
+    folder = (volumes.get(filesystem["name"], {}).get("libvirt") or {}).get("directory")
+    return el(
+        "filesystem",
+        {"type": "mount", "accessmode": "passthrough"},
+        el("driver", {"type": "virtiofs"}),
+        el("source", {"dir": folder}),
+        el("target", {"dir": filesystem["name"]}),
+        alias("fs", filesystem["name"]),
+    )

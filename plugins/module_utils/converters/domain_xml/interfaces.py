@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Network interfaces with the networks behind them."""
+
+from __future__ import annotations
+
+import typing as t
+import xml.etree.ElementTree as ET
+
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
+    Context,
+    alias,
+    el,
+)
+
+__all__ = ["interface_elements"]
+
+#: QEMU's own limit of queue pairs of a virtio-net device, KubeVirt's cap as well.
+_MAX_QUEUES = 256
+
+
+def interface_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
+    devices = spec["domain"].get("devices") or {}
+    networks = {network["name"]: network for network in spec.get("networks") or []}
+    multiqueue = devices.get("networkInterfaceMultiqueue")
+    return [
+        _interface(interface, networks.get(interface["name"], {}), bool(multiqueue), context)
+        for interface in devices.get("interfaces") or []
+    ]
+
+
+def _interface(
+    interface: dict[str, t.Any], network: dict[str, t.Any], multiqueue: bool, context: Context
+) -> ET.Element:
+    kind, source = _source(network.get("libvirt"))
+    # Queues are the kernel's tap queues: user-mode networking has none.
+    queues = min(context.vcpus, _MAX_QUEUES) if multiqueue and kind != "user" else None
+    model = interface.get("model")
+    mac = interface.get("macAddress")
+    state = interface.get("state")
+    return el(
+        "interface",
+        {"type": kind},
+        None if mac is None else el("mac", {"address": _colons(mac)}),
+        source,
+        None if model is None else el("model", {"type": model}),
+        None if queues is None or model not in (None, "virtio") else el("driver", {"queues": queues}),
+        None if state is None else el("link", {"state": state}),
+        None if interface.get("bootOrder") is None else el("boot", {"order": interface["bootOrder"]}),
+        alias("net", interface["name"]),
+    )
+
+
+def _source(libvirt: dict[str, t.Any] | None) -> tuple[str, ET.Element | None]:
+    """Type and source of an interface; without a host network it is QEMU's user-mode network (KubeVirt: pod)."""
+    if not libvirt:
+        return "user", None
+    if "network" in libvirt:
+        return "network", el("source", {"network": libvirt["network"]})
+    if "bridge" in libvirt:
+        return "bridge", el("source", {"bridge": libvirt["bridge"]})
+    macvtap = libvirt["macvtap"]
+    return "direct", el("source", {"dev": macvtap["device"], "mode": macvtap.get("mode", "bridge")})
+
+
+def _colons(mac: str) -> str:
+    return mac.replace("-", ":").lower()

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Memory: its size, limit, backing and the host nodes it comes from."""
+
+from __future__ import annotations
+
+import typing as t
+import xml.etree.ElementTree as ET
+
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
+    Context,
+    container,
+    el,
+    kib,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.numa import host_nodes
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
+
+__all__ = ["memory_elements"]
+
+
+def memory_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
+    domain = spec["domain"]
+    amount = guest_memory(spec)
+    limit = ((domain.get("resources") or {}).get("limits") or {}).get("memory")
+    return [
+        None if amount is None else el("memory", {"unit": "KiB"}, kib(to_bytes(amount))),
+        None
+        if limit is None
+        else el("memtune", None, el("hard_limit", {"unit": "KiB"}, kib(to_bytes(limit)))),
+        _backing(spec, domain, context),
+        _numatune(spec, context),
+    ]
+
+
+def _backing(spec: dict[str, t.Any], domain: dict[str, t.Any], context: Context) -> ET.Element | None:
+    memory = domain.get("memory") or {}
+    page = (memory.get("hugepages") or {}).get("pageSize")
+    realtime = (domain.get("cpu") or {}).get("realtime") is not None
+    locked = (memory.get("libvirt") or {}).get("locked")
+    # A memfd is memory that QEMU can hand to another process, and needs no hugetlbfs mount.
+    memfd = page is not None or _shares_memory(domain)
+    return container(
+        "memoryBacking",
+        None if page is None else el("hugepages", None, *_pages(page, host_nodes(spec, context.placement))),
+        el("nosharepages") if realtime else None,
+        el("locked") if locked else None,
+        el("source", {"type": "memfd"}) if memfd else None,
+        el("access", {"mode": "shared"}) if _shares_memory(domain) else None,
+        el("allocation", {"mode": "immediate"}) if host_nodes(spec, context.placement) else None,
+    )
+
+
+def _pages(page: str, nodes: tuple[int, ...]) -> list[ET.Element]:
+    nodeset = cpuset.format_ranges(range(len(nodes))) if nodes else None
+    return [el("page", {"size": kib(to_bytes(page)), "unit": "KiB", "nodeset": nodeset})]
+
+
+def _shares_memory(domain: dict[str, t.Any]) -> bool:
+    """Whether another process maps the guest's memory: virtiofsd does."""
+    return bool((domain.get("devices") or {}).get("filesystems"))
+
+
+def _numatune(spec: dict[str, t.Any], context: Context) -> ET.Element | None:
+    placement = context.placement
+    if placement is None:
+        return None
+    nodes = host_nodes(spec, placement)
+    nodeset = cpuset.format_ranges(placement.nodes)
+    if not nodes:
+        # Near the vCPUs, not near the emulator thread that happens to touch a page first; never a reason to fail.
+        return el("numatune", None, el("memory", {"mode": "preferred", "nodeset": placement.nodes[0]}))
+    return el(
+        "numatune",
+        None,
+        el("memory", {"mode": "strict", "nodeset": nodeset}),
+        *[el("memnode", {"cellid": cell, "mode": "strict", "nodeset": node}) for cell, node in enumerate(nodes)],
+    )

@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The declaration's options to KubeVirt's ``VirtualMachine`` (kubevirt.io/v1), the one model of the collection.
+
+Three layers, the later over the earlier: ``definition`` (a whole manifest), the short options, and ``spec`` (laid over
+``spec.template.spec``, as kubevirt.core's option of that name). Field names and shapes are those of KubeVirt's API
+reference; a short option sets the field that it stands for, and nothing else.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, overlay, render_path
+
+__all__ = ["API_VERSION", "NAMED_LISTS", "Manifest", "from_options", "merge_options", "pod_spec"]
+
+API_VERSION = "kubevirt.io/v1"
+
+_POD: Path = ("spec", "template", "spec")
+_DOMAIN: Path = (*_POD, "domain")
+_DEVICES: Path = (*_DOMAIN, "devices")
+
+#: Options that stand for exactly one field.
+_FIELDS: dict[str, Path] = {
+    "api_version": ("apiVersion",),
+    "name": ("metadata", "name"),
+    "namespace": ("metadata", "namespace"),
+    "cpu_cores": (*_DOMAIN, "cpu", "cores"),
+    "cpu_sockets": (*_DOMAIN, "cpu", "sockets"),
+    "cpu_threads": (*_DOMAIN, "cpu", "threads"),
+    "cpu_model": (*_DOMAIN, "cpu", "model"),
+    "cpu_features": (*_DOMAIN, "cpu", "features"),
+    "dedicated_cpus": (*_DOMAIN, "cpu", "dedicatedCpuPlacement"),
+    "isolate_emulator_thread": (*_DOMAIN, "cpu", "isolateEmulatorThread"),
+    "memory": (*_DOMAIN, "memory", "guest"),
+    "memory_locked": (*_DOMAIN, "memory", "libvirt", "locked"),
+    "hugepages": (*_DOMAIN, "memory", "hugepages", "pageSize"),
+    "resources": (*_DOMAIN, "resources"),
+    "memory_limit": (*_DOMAIN, "resources", "limits", "memory"),
+    "io_threads_policy": (*_DOMAIN, "ioThreadsPolicy"),
+    "machine_type": (*_DOMAIN, "machine", "type"),
+    "clock": (*_DOMAIN, "clock"),
+    "watchdog": (*_DEVICES, "watchdog"),
+    "host_devices": (*_DEVICES, "hostDevices"),
+    "gpus": (*_DEVICES, "gpus"),
+    "multiqueue": (*_DEVICES, "networkInterfaceMultiqueue"),
+    "block_multiqueue": (*_DEVICES, "blockMultiQueue"),
+    "autoattach_graphics_device": (*_DEVICES, "autoattachGraphicsDevice"),
+    "autoattach_input_device": (*_DEVICES, "autoattachInputDevice"),
+    "autoattach_mem_balloon": (*_DEVICES, "autoattachMemBalloon"),
+    "autoattach_pod_interface": (*_DEVICES, "autoattachPodInterface"),
+    "autoattach_serial_console": (*_DEVICES, "autoattachSerialConsole"),
+    "termination_grace_period_seconds": (*_POD, "terminationGracePeriodSeconds"),
+    "tolerations": (*_POD, "tolerations"),
+    "affinity": (*_POD, "affinity"),
+    "node_selector": (*_POD, "nodeSelector"),
+    "volumes": (*_POD, "volumes"),
+    "networks": (*_POD, "networks"),
+}
+
+#: Options whose items KubeVirt keeps in two lists: (option, the nested key, the item's list, the nested value's list).
+_PAIRED: tuple[tuple[str, str, Path, Path], ...] = (
+    ("disks", "volume", (*_DEVICES, "disks"), (*_POD, "volumes")),
+    ("interfaces", "network", (*_DEVICES, "interfaces"), (*_POD, "networks")),
+)
+
+#: Lists whose items must carry a ``name``, by option: they merge by it.
+NAMED_LISTS = ("disks", "interfaces", "volumes", "networks", "host_devices", "gpus", "cpu_features")
+
+_CLOUD_INIT_NAME = "cloudinit"
+
+
+@dataclass
+class Manifest:
+    """A VirtualMachine and where each of its fields was declared.
+
+    :ivar document: the VirtualMachine as plain values.
+    :ivar origins: place in ``document`` -> path of the option that set it, for messages.
+    """
+
+    document: dict[str, t.Any] = field(default_factory=lambda: {"apiVersion": API_VERSION, "kind": "VirtualMachine"})
+    origins: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return str(self.document.get("metadata", {}).get("name", ""))
+
+    @property
+    def namespace(self) -> str | None:
+        value = self.document.get("metadata", {}).get("namespace")
+        return None if value is None else str(value)
+
+    def option_path(self, path: Path) -> str:
+        """The option that set a field, as a path: the deepest place known, then the rest of the field's own path."""
+        for length in range(len(path), 0, -1):
+            origin = self.origins.get(path[:length])
+            if origin is not None:
+                return _join(origin, path[length:])
+        return render_path(path)
+
+    def lay(self, at: Path, value: t.Any, origin: str, *, covers: int = 0) -> None:
+        """Lay a value over the document at a place.
+
+        :arg origin: the option's path that the value came from.
+        :arg covers: how many steps below ``at`` the origin already stands for, and so are not part of a field's path.
+        """
+        patch = value
+        for step in reversed(at):
+            patch = {step: patch}
+
+        def record(landed: Path, stood: Path) -> None:
+            if len(stood) >= len(at):
+                self.origins[landed] = _join(origin, stood[len(at) + covers :])
+
+        self.document = overlay(self.document, patch, on_set=record)
+
+
+def _join(origin: str, rest: Path) -> str:
+    tail = render_path(rest)
+    return f"{origin}{'.' if tail and not tail.startswith('[') else ''}{tail}"
+
+
+def merge_options(defaults: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """One entry of ``vms`` over the task's own options; an option that is None counts as not given."""
+    base = {key: value for key, value in defaults.items() if value is not None}
+    return t.cast("dict[str, t.Any]", overlay(base, {key: value for key, value in entry.items() if value is not None}))
+
+
+def pod_spec(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """``spec.template.spec`` of a VirtualMachine, empty where the manifest has none."""
+    spec = document.get("spec") or {}
+    return t.cast("dict[str, t.Any]", (spec.get("template") or {}).get("spec") or {})
+
+
+def from_options(options: t.Mapping[str, t.Any]) -> Manifest:
+    """Convert a declaration to a VirtualMachine. Options that are None or missing declare nothing.
+
+    The shape of nested parts is not judged here: admission does, on the whole manifest.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    manifest = Manifest()
+    if "definition" in given:
+        manifest.lay((), given["definition"], "definition")
+    for option, at in _FIELDS.items():
+        if option in given:
+            manifest.lay(at, given[option], option)
+    for option in ("labels", "annotations"):
+        if option in given:
+            # The VM's and, for selectors and network policies, its instance's: as kubevirt.core does.
+            manifest.lay(("metadata", option), given[option], option)
+            manifest.lay(("spec", "template", "metadata", option), given[option], option)
+    for option, nested, items_at, nested_at in _PAIRED:
+        _lay_pairs(manifest, given.get(option) or [], option, nested, items_at, nested_at)
+    _lay_cpu_modes(manifest, given)
+    _lay_firmware(manifest, given.get("firmware") or {})
+    _lay_cloud_init(manifest, given.get("cloud_init"))
+    if "spec" in given:
+        manifest.lay(_POD, given["spec"], "spec")
+    return manifest
+
+
+def _lay_pairs(
+    manifest: Manifest, items: list[dict[str, t.Any]], option: str, nested: str, items_at: Path, nested_at: Path
+) -> None:
+    """``disks`` with their ``volume`` (``interfaces`` with their ``network``) to KubeVirt's two lists."""
+    if not items:
+        return
+    manifest.lay(items_at, [{key: value for key, value in item.items() if key != nested} for item in items], option)
+    for index, item in enumerate(items):
+        if nested in item:
+            pair = {"name": item["name"], **(item[nested] or {})}
+            manifest.lay(nested_at, [pair], f"{option}[{index}].{nested}", covers=1)
+
+
+def _lay_cpu_modes(manifest: Manifest, given: t.Mapping[str, t.Any]) -> None:
+    cpu: Path = (*_DOMAIN, "cpu")
+    if given.get("numa_passthrough"):
+        manifest.lay((*cpu, "numa", "guestMappingPassthrough"), {}, "numa_passthrough")
+    if given.get("realtime"):
+        manifest.lay((*cpu, "realtime"), {}, "realtime")
+    if "realtime_mask" in given:
+        manifest.lay((*cpu, "realtime", "mask"), given["realtime_mask"], "realtime_mask")
+
+
+def _lay_firmware(manifest: Manifest, firmware: t.Mapping[str, t.Any]) -> None:
+    bootloader: Path = (*_DOMAIN, "firmware", "bootloader")
+    if firmware.get("bootloader") == "bios":
+        manifest.lay((*bootloader, "bios"), {}, "firmware.bootloader")
+    if firmware.get("bootloader") == "efi" or firmware.get("secure_boot"):
+        # KubeVirt turns secure boot on where efi does not say; the option's default is off, so say it.
+        secure = bool(firmware.get("secure_boot"))
+        manifest.lay((*bootloader, "efi", "secureBoot"), secure, "firmware.secure_boot")
+    if firmware.get("smm") is not None:
+        manifest.lay((*_DOMAIN, "features", "smm", "enabled"), firmware["smm"], "firmware.smm")
+
+
+def _lay_cloud_init(manifest: Manifest, cloud_init: t.Mapping[str, t.Any] | None) -> None:
+    if cloud_init is None:
+        return
+    source: dict[str, t.Any] = {}
+    user_data = _user_data(cloud_init)
+    if user_data is not None:
+        source["userData"] = user_data
+    if cloud_init.get("network_data") is not None:
+        source["networkData"] = _as_document(cloud_init["network_data"])
+    volume = {"name": _CLOUD_INIT_NAME, "cloudInitNoCloud": source}
+    disk = {"name": _CLOUD_INIT_NAME, "disk": {"bus": "virtio"}}
+    # Nothing of these two is written by the user but the option itself: every message names it alone.
+    manifest.lay((*_DEVICES, "disks"), [disk], "cloud_init", covers=9)
+    manifest.lay((*_POD, "volumes"), [volume], "cloud_init", covers=9)
+
+
+def _user_data(cloud_init: t.Mapping[str, t.Any]) -> str | None:
+    """The user data: as given, or a cloud-config of the short forms. Both at once only for a dict of user data."""
+    short = {
+        key: cloud_init[key] for key in ("hostname", "users", "ssh_authorized_keys") if cloud_init.get(key) is not None
+    }
+    user_data = cloud_init.get("user_data")
+    if isinstance(user_data, str):
+        return user_data
+    config = {**short, **copy.deepcopy(user_data or {})}
+    return "#cloud-config\n" + _as_document(config) if config else None
+
+
+def _as_document(value: t.Any) -> str:
+    """Text as it is; anything else as JSON, which every YAML reader of a guest reads, in an order that never changes."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, indent=1) + "\n"
