@@ -37,7 +37,7 @@ def doing(action: str, **details: t.Any) -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
-def connected(uri: str, *, read_only: bool = False) -> t.Iterator[t.Any]:
+def connected(uri: str) -> t.Iterator[t.Any]:
     """An open connection, closed at the end; libvirt's event loop is ready for it."""
     if LIBVIRT_IMPORT_ERROR is not None:
         raise RtvirtError(
@@ -49,7 +49,7 @@ def connected(uri: str, *, read_only: bool = False) -> t.Iterator[t.Any]:
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     libvirt.virEventRegisterDefaultImpl()
     with doing(f"connect to {uri}"):
-        connection = (libvirt.openReadOnly if read_only else libvirt.open)(uri)
+        connection = libvirt.open(uri)
     try:
         yield connection
     finally:

@@ -12,10 +12,10 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import device_name
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import Record, read_record
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Power
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
 
 try:
     import libvirt

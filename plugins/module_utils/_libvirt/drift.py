@@ -17,9 +17,9 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT, device_name
 
-__all__ = ["Change", "device_name", "find", "reconcile"]
+__all__ = ["Change", "find", "reconcile"]
 
 #: Attribute that tells siblings of one tag apart.
 _KEYS = {
@@ -73,13 +73,6 @@ def reconcile(
     _merge(merged, complete, [declared] if last is None else [declared, last], (), changes)
     _keep_coherent(merged, changes)
     return merged, changes
-
-
-def device_name(element: ET.Element) -> str | None:
-    """The declared name of a device, from its user alias ``ua-<kind>-<name>``; None for a device that is not ours."""
-    alias = element.find("alias")
-    name = "" if alias is None else alias.get("name", "")
-    return name.split("-", 2)[2] if name.startswith("ua-") and name.count("-") >= 2 else None
 
 
 def find(parent: ET.Element, wanted: ET.Element) -> ET.Element | None:

@@ -13,19 +13,19 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus, disk_targets
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import context_for
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, reconcile
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import Record, read_record, redacted, write_record
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep, closed_folder, plan_volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State, Step, power_steps, wanted_power
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory, vcpu_count
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, declared_domain, domain_name, placement_request
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, declared_domain, domain_name
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement, PlacementError, place
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import PlacementError
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
 __all__ = ["Planner", "Settings", "VmPlan"]
@@ -176,34 +176,24 @@ class Planner:
         return self._settings.virt_type in ("auto", existing.definition.get("type"))
 
     def _context(self, manifest: Manifest, prefix: str, existing: Domain | None) -> Context:
-        spec = pod_spec(manifest.document)
-        definition = None if existing is None else existing.definition
-        virt_type = self._settings.virt_type if definition is None else str(definition.get("type"))
-        declared = vcpu_count(spec)
-        defined = 1 if definition is None else int(definition.findtext("vcpu", "1"))
-        context = Context(
-            domain_name=domain_name(manifest.document),
-            arch=self._host.arch,
-            virt_type=self._host.virt_type(virt_type),
-            vcpus=declared or defined,
-            disk_targets={} if definition is None else disk_targets(definition),
-            volume_dir=self._settings.volume_dir.rstrip("/"),
-        )
-        request = placement_request(spec)
-        if request is None:
-            # Only a pool that the user names is kept free of floating vCPUs.
-            shared = self._host.topology.cpus - self._pool if self._settings.cpu_pool else None
-            return replace(context, shared_cpus=cpuset.format_ranges(shared) if shared else None)
-        taken = self._taken(context.domain_name)
         try:
-            placement = place(
-                self._host.topology, request, pool=self._pool, taken=taken, current=_current_pins(definition)
+            context = context_for(
+                manifest.document,
+                self._host,
+                virt_type=self._settings.virt_type,
+                volume_dir=self._settings.volume_dir,
+                pool=self._pool,
+                taken=self._taken(domain_name(manifest.document)),
+                # Only a pool that the user names is kept free of floating vCPUs.
+                reserve_pool=self._settings.cpu_pool is not None,
+                definition=None if existing is None else existing.definition,
             )
         except PlacementError as error:
             path = prefix + manifest.option_path((*_POD, "domain", "cpu", "dedicatedCpuPlacement"))
             raise DeclarationError([Problem(path, error.message)]) from error
-        self._placed[context.domain_name] = placement.dedicated
-        return replace(context, placement=placement)
+        if context.placement is not None:
+            self._placed[context.domain_name] = context.placement.dedicated
+        return context
 
     def _taken(self, name: str) -> frozenset[int]:
         """CPUs that other VMs hold: by pins in force, by those of stopped domains, and by plans of this task."""
@@ -286,22 +276,6 @@ def _declared(document: dict[str, t.Any], context: Context, virt_type: str) -> E
     if virt_type == "auto":
         declared.attrib.pop("type", None)
     return declared
-
-
-def _current_pins(definition: ET.Element | None) -> Placement | None:
-    """The pins of a domain, None where not every vCPU is pinned to one CPU."""
-    if definition is None:
-        return None
-    pins = {
-        int(pin.get("vcpu", "-1")): cpuset.parse(pin.get("cpuset", "")) for pin in definition.findall("cputune/vcpupin")
-    }
-    if not pins or sorted(pins) != [*range(len(pins))] or any(len(cpus) != 1 for cpus in pins.values()):
-        return None
-    emulator = definition.find("cputune/emulatorpin")
-    return Placement(
-        vcpus=tuple(next(iter(pins[vcpu])) for vcpu in sorted(pins)),
-        emulator=frozenset() if emulator is None else cpuset.parse(emulator.get("cpuset", "")),
-    )
 
 
 def _with_defined_cpu(existing: Domain, document: t.Mapping[str, t.Any]) -> ET.Element:

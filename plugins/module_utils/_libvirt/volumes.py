@@ -244,8 +244,10 @@ def _beside(path: str) -> t.Iterator[str]:
 def _set_owner(path: str, own: t.Mapping[str, t.Any]) -> None:
     """Owner and mode as declared. By default root's own: libvirt hands the file to QEMU's user while a guest runs."""
     with _failing(f"set the owner of {path}"):
-        if own.get("owner") or own.get("group"):
-            shutil.chown(path, own.get("owner"), own.get("group"))
+        if own.get("owner"):
+            shutil.chown(path, user=own["owner"])
+        if own.get("group"):
+            shutil.chown(path, group=own["group"])
         os.chmod(path, int(own["mode"], 8) if own.get("mode") else 0o600)
 
 

@@ -61,7 +61,7 @@ class Report:
 
     def bytes_at(self, path: Path, value: t.Any) -> int | None:
         """A quantity of memory or storage in bytes; None where there is none or it cannot be read."""
-        return self._read(to_bytes, path, value)
+        return t.cast("int | None", self._read(to_bytes, path, value))
 
     def cpus_at(self, path: Path, value: t.Any) -> t.Any:
         """A quantity of CPUs as a fraction; None where there is none or it cannot be read."""

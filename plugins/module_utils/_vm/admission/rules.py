@@ -23,7 +23,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report i
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import check_structure
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import NAMED_LISTS, Manifest, from_options
 
-__all__ = ["admit"]
+__all__ = ["admit", "convert"]
 
 _RULES = (check_machine, check_cpu, check_memory, check_disks, check_networks, check_devices)
 
@@ -41,12 +41,13 @@ def admit(
     manifests: list[Manifest] = []
     problems: list[Problem] = []
     for prefix, options in declarations:
-        malformed = _malformed_lists(prefix, options)
-        problems += malformed
-        if not malformed:
-            manifest = from_options(options)
-            manifests.append(manifest)
-            problems += _check(manifest, backend, prefix, names_only)
+        try:
+            manifest = convert(options, prefix)
+        except DeclarationError as error:
+            problems += error.problems
+            continue
+        manifests.append(manifest)
+        problems += _check(manifest, backend, prefix, names_only)
     if not problems:
         problems += _check_together(declarations, manifests)
     if problems:
@@ -54,14 +55,17 @@ def admit(
     return manifests
 
 
-def _malformed_lists(prefix: str, options: t.Mapping[str, t.Any]) -> list[Problem]:
-    """Items without a name: they cannot even be merged."""
-    return [
+def convert(options: t.Mapping[str, t.Any], prefix: str = "") -> Manifest:
+    """Convert a declaration. :raises DeclarationError: for items without a name, which cannot even be merged."""
+    problems = [
         Problem(f"{prefix}{option}[{index}].name", "is missing: write a name, items merge by it")
         for option in NAMED_LISTS
         for index, item in enumerate(options.get(option) or [])
         if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"]
     ]
+    if problems:
+        raise DeclarationError(problems)
+    return from_options(options)
 
 
 def _check(manifest: Manifest, backend: Backend, prefix: str, names_only: bool) -> list[Problem]:

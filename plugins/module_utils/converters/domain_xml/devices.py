@@ -26,7 +26,7 @@ def device_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element
     devices = spec["domain"].get("devices") or {}
     return [
         _usb_controller(devices, context),
-        *[_input(given) for given in devices.get("inputs") or []],
+        *[_input(given) for given in _inputs(devices)],
         _watchdog(devices.get("watchdog")),
         *_console(devices, context),
         _agent(context),
@@ -44,9 +44,15 @@ def _usb_controller(devices: dict[str, t.Any], context: Context) -> ET.Element |
     if not context.complete:
         return None
     needed = any(bus_of(disk) == "usb" for disk in devices.get("disks") or []) or any(
-        given.get("bus", "usb") == "usb" for given in devices.get("inputs") or []
+        given.get("bus", "usb") == "usb" for given in _inputs(devices)
     )
     return el("controller", {"type": "usb", "index": 0, "model": "qemu-xhci" if needed else "none"})
+
+
+def _inputs(devices: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The declared inputs; KubeVirt's autoattachInputDevice is a tablet where there is none."""
+    attached = [{"name": "default-0", "type": "tablet", "bus": "usb"}] if devices.get("autoattachInputDevice") else []
+    return devices.get("inputs") or attached
 
 
 def _input(given: dict[str, t.Any]) -> ET.Element:

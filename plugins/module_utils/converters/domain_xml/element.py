@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement
 
-__all__ = ["ABSENT", "Context", "absent", "alias", "container", "el", "kib", "strip_absent", "yes_no"]
+__all__ = ["ABSENT", "Context", "absent", "alias", "container", "device_name", "el", "kib", "strip_absent", "yes_no"]
 
 #: Attribute of an element that stands for "this must not be there": the declaration rules it out.
 ABSENT = "rtvirt-absent"
@@ -74,6 +74,13 @@ def strip_absent(root: ET.Element) -> ET.Element:
 def alias(kind: str, name: str) -> ET.Element:
     """A device's user alias, by which it is found again. The kind keeps a disk and an interface of one name apart."""
     return el("alias", {"name": f"ua-{kind}-{name}"})
+
+
+def device_name(element: ET.Element) -> str | None:
+    """The declared name of a device, from its user alias; None for a device that is not ours."""
+    given = element.find("alias")
+    parts = ("" if given is None else given.get("name", "")).split("-", 2)
+    return parts[2] if parts[0] == "ua" and len(parts) == 3 else None
 
 
 def kib(count: int) -> str:

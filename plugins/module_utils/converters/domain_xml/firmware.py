@@ -98,7 +98,7 @@ def _hyperv(given: dict[str, t.Any] | None) -> ET.Element | None:
     children: list[ET.Element | None] = []
     for name, value in sorted(given.items()):
         settings = value or {}
-        attributes = {"state": _on_off(settings.get("enabled", True))}
+        attributes: dict[str, t.Any] = {"state": _on_off(settings.get("enabled", True))}
         if name in _HYPERV_VALUES:
             field, attribute = _HYPERV_VALUES[name]
             attributes[attribute] = settings.get(field)

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter rtvirt.core.domain_xml; documented in domain_xml.yml beside it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import context_for
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import host_from_capabilities
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, to_text
+
+
+def domain_xml(
+    declaration: t.Any,
+    capabilities: str,
+    virt_type: str = "auto",
+    cpu_pool: str | None = None,
+    isolated_cpus: str = "",
+    volume_dir: str = "/var/lib/libvirt/images",
+) -> str:
+    if not isinstance(declaration, dict):
+        raise AnsibleFilterError("rtvirt.core.domain_xml: give it a declaration or a VirtualMachine, a mapping")
+    options = {"definition": declaration} if declaration.get("kind") == "VirtualMachine" else declaration
+    try:
+        document = admit([("", options)], "libvirt")[0].document
+        host = host_from_capabilities(capabilities)
+        context = context_for(
+            document,
+            host,
+            virt_type=virt_type,
+            volume_dir=volume_dir,
+            pool=host.pool(cpu_pool, cpuset.parse(isolated_cpus)),
+            reserve_pool=cpu_pool is not None,
+        )
+        return to_text(complete_domain(document, context))
+    except RtvirtError as error:
+        raise AnsibleFilterError(f"rtvirt.core.domain_xml: {error.message}") from error
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"domain_xml": domain_xml}

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter rtvirt.core.manifest; documented in manifest.yml beside it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import convert
+
+
+def manifest(declaration: t.Any) -> dict[str, t.Any]:
+    if not isinstance(declaration, dict):
+        raise AnsibleFilterError("rtvirt.core.manifest: give it a declaration, a mapping of libvirt_vm's options")
+    try:
+        return convert(declaration).document
+    except RtvirtError as error:
+        raise AnsibleFilterError(f"rtvirt.core.manifest: {error.message}") from error
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"manifest": manifest}

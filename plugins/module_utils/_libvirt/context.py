@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the conversion of one VM depends on, from a host and the domain that is there. Pure.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import disk_targets
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import domain_name, placement_request
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement, place
+
+__all__ = ["context_for"]
+
+
+def context_for(
+    document: t.Mapping[str, t.Any],
+    host: Host,
+    *,
+    virt_type: str,
+    volume_dir: str,
+    pool: frozenset[int],
+    taken: frozenset[int] = frozenset(),
+    reserve_pool: bool = False,
+    definition: ET.Element | None = None,
+) -> Context:
+    """The context of a VirtualMachine on a host.
+
+    :arg pool: host CPUs for dedicated vCPUs; ``taken`` are those of them that other VMs hold.
+    :arg reserve_pool: whether floating vCPUs are kept out of the pool.
+    :arg definition: the domain as it is defined, whose virtualization type, disk names and valid pins are kept.
+    :raises PlacementError: for more dedicated CPUs than are free.
+    """
+    spec = pod_spec(document)
+    context = Context(
+        domain_name=domain_name(document),
+        arch=host.arch,
+        virt_type=host.virt_type(virt_type if definition is None else str(definition.get("type"))),
+        vcpus=vcpu_count(spec) or (1 if definition is None else int(definition.findtext("vcpu", "1"))),
+        disk_targets={} if definition is None else disk_targets(definition),
+        volume_dir=volume_dir.rstrip("/"),
+    )
+    request = placement_request(spec)
+    if request is not None:
+        current = None if definition is None else _current_pins(definition)
+        return replace(context, placement=place(host.topology, request, pool=pool, taken=taken, current=current))
+    shared = host.topology.cpus - pool if reserve_pool else frozenset()
+    return replace(context, shared_cpus=cpuset.format_ranges(shared) or None)
+
+
+def _current_pins(definition: ET.Element) -> Placement | None:
+    """The pins of a domain, None where not every vCPU is pinned to one CPU."""
+    pins = {
+        int(pin.get("vcpu", "-1")): cpuset.parse(pin.get("cpuset", "")) for pin in definition.findall("cputune/vcpupin")
+    }
+    if not pins or sorted(pins) != [*range(len(pins))] or any(len(cpus) != 1 for cpus in pins.values()):
+        return None
+    emulator = definition.find("cputune/emulatorpin")
+    return Placement(
+        vcpus=tuple(next(iter(pins[vcpu])) for vcpu in sorted(pins)),
+        emulator=frozenset() if emulator is None else cpuset.parse(emulator.get("cpuset", "")),
+    )

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: libvirt_vm_info
+short_description: Describe virtual machines on libvirt
+description:
+  - Describes the virtual machines of a libvirt host, whoever made them, with their definition as a KubeVirt manifest and as
+    libvirt's XML, and with what is in force now (pins, schedulers of the vCPU threads, addresses, what the guest agent
+    says).
+extends_documentation_fragment:
+  - rtvirt.core.connection
+options:
+  names:
+    description:
+      - libvirt's names of the VMs to describe, all where it is not given.
+      - A VM that does not exist is left out of the result.
+    type: list
+    elements: str
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would do without changing anything.
+    support: full
+  diff_mode:
+    description: Shows what has changed.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+  platform:
+    description: Where the module runs.
+    support: full
+    platforms: posix
+seealso:
+  - module: rtvirt.core.libvirt_vm
+author:
+  - The rtvirt.core authors (@rtvirt)
+"""
+
+EXAMPLES = r"""
+- name: What runs here, and on which CPUs
+  rtvirt.core.libvirt_vm_info:
+  register: info
+
+- name: Every vCPU of a real-time VM runs at a real-time priority
+  ansible.builtin.assert:
+    that: item.scheduler == 'fifo'
+  loop: "{{ (info.vms | selectattr('domain', 'eq', 'rt1') | first).vcpu_threads }}"
+"""
+
+RETURN = r"""
+vms:
+  description: The VMs, by their libvirt names.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    domain:
+      description: libvirt's name of the VM.
+      type: str
+      returned: always
+      sample: rt1
+    uuid:
+      description: libvirt's UUID of the VM.
+      type: str
+      returned: always
+      sample: 6f4a52f8-3c5b-4c2f-9a35-1f2d3c4b5a69
+    state:
+      description: State as libvirt names it (C(running), C(paused), C(shutoff), …).
+      type: str
+      returned: always
+      sample: running
+    autostart:
+      description: Whether the VM starts with its host.
+      type: bool
+      returned: always
+      sample: false
+    managed:
+      description: Whether this collection made it, or has changed it.
+      type: bool
+      returned: always
+      sample: true
+    manifest:
+      description:
+        - The VM as a VirtualMachine. As last declared, with secrets as hashes, where the collection manages it; else as
+          read from its XML.
+      type: dict
+      returned: always
+      sample: {apiVersion: kubevirt.io/v1, kind: VirtualMachine, metadata: {name: rt1}}
+    xml:
+      description: The persistent domain XML.
+      type: str
+      returned: always
+      sample: <domain type='kvm'>…</domain>
+    pins:
+      description: Host CPUs of C(vcpus) and C(io_threads) by number, and of the C(emulator).
+      type: dict
+      returned: always
+      sample:
+        vcpus: {'0': [2], '1': [3]}
+        emulator: [0, 1]
+    vcpu_threads:
+      description:
+        - The vCPU threads of a VM that runs on the host of the module, with what the kernel has in force.
+      type: list
+      elements: dict
+      returned: always
+      sample:
+        - vcpu: 0
+          thread: 4242
+          cpus: [2]
+          scheduler: fifo
+          priority: 1
+    addresses:
+      description: IP addresses of the running guest that are known to the host.
+      type: list
+      elements: str
+      returned: always
+      sample: [192.168.122.17]
+    guest:
+      description: What the guest's agent says, by libvirt's names.
+      type: dict
+      returned: always
+      sample: {hostname: rt1, os.id: debian}
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.agent import guest_facts
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, observe, observe_all
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_domain
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.threads import vcpu_threads
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.observed import to_manifest
+
+ARGUMENTS: dict[str, t.Any] = {**CONNECTION, "names": {"type": "list", "elements": "str"}}
+
+
+def describe(domain: Domain, *, local: bool) -> dict[str, t.Any]:
+    record = domain.record
+    running = domain.running is not None
+    return {
+        **describe_domain(domain),
+        "managed": record is not None,
+        "manifest": record.manifest if record else to_manifest(domain.definition),
+        "vcpu_threads": vcpu_threads(domain.name) if local and running else [],
+        "guest": guest_facts(domain.handle) if running else {},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    uri, names = module.params["uri"], module.params["names"]
+    try:
+        with connected(uri) as connection:
+            handles = observe_all(connection)
+            wanted = sorted(handles) if names is None else [name for name in names if name in handles]
+            vms = [describe(observe(handles[name]), local=is_local(uri)) for name in wanted]
+    except RtvirtError as error:
+        module.fail_json(msg=error.message, **error.details)
+    module.exit_json(changed=False, vms=vms)
+
+
+if __name__ == "__main__":
+    main()
