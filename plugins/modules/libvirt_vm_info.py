@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ DOCUMENTATION = r"""
 module: libvirt_vm_info
 short_description: Describe virtual machines on libvirt
 description:
-  - Describes the virtual machines of a libvirt host, whoever made them, with their definition as a KubeVirt manifest and as
-    libvirt's XML, and with what is in force now (pins, schedulers of the vCPU threads, addresses, what the guest agent
-    says).
+  - Describes the virtual machines of a libvirt host, whoever made them, with their definition as a KubeVirt manifest
+    and as libvirt's XML, and with what is in force now (pins, schedulers of the vCPU threads, addresses, what the
+    guest agent says).
 extends_documentation_fragment:
   - rtvirt.core.connection
 options:
@@ -85,8 +86,8 @@ vms:
       sample: true
     manifest:
       description:
-        - The VM as a VirtualMachine. As last declared, with secrets as hashes, where the collection manages it; else as
-          read from its XML.
+        - The VM as a VirtualMachine. As last declared, with secrets as hashes, where the collection manages it; else
+          as read from its XML.
       type: dict
       returned: always
       sample: {apiVersion: kubevirt.io/v1, kind: VirtualMachine, metadata: {name: rt1}}

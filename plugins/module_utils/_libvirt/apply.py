@@ -12,6 +12,7 @@ import fcntl
 import functools
 import time
 import typing as t
+import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError, WaitError
@@ -21,7 +22,13 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.live import apply_live, can_be_live
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import apply_volume, remove_files
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import addresses, agent_answers, wait_until, watching
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import (
+    addresses,
+    agent_answers,
+    wait_until,
+    watching,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Step, power_steps
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import to_text
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 
@@ -58,11 +65,18 @@ class Outcome:
     plan: VmPlan
     actions: list[str] = field(default_factory=list)
     pending: list[Change] = field(default_factory=list)
-    restart: bool = False
 
     @property
     def changed(self) -> bool:
         return bool(self.actions)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The plan's steps of power; a restart instead where pending changes need one and it is allowed."""
+        plan = self.plan
+        was = "stopped" if plan.existing is None else plan.existing.power
+        restart = bool(self.pending) and plan.allow_restart and was != "stopped" and "shut down" not in plan.power
+        return power_steps(was, plan.wanted, restart=True) if restart else plan.power
 
 
 @contextlib.contextmanager
@@ -76,22 +90,21 @@ def host_lock(needed: bool) -> t.Iterator[None]:
         yield
 
 
-def predict(plan: VmPlan, *, allow_restart: bool) -> Outcome:
+def predict(plan: VmPlan) -> Outcome:
     """What applying the plan will do, as far as it can be known; the same words as applying it gives."""
     outcome = Outcome(plan, _definition_actions(plan))
     live = [change for change in plan.pending if plan.complete is not None and can_be_live(change, plan.complete)]
     if live:
         outcome.actions.append("change live")
     outcome.pending = [change for change in plan.pending if change not in live]
-    _plan_restart(outcome, allow_restart)
-    outcome.actions += [str(step) for step in _steps(outcome)]
+    outcome.actions += outcome.steps
     if plan.undefine:
         outcome.actions.append("undefine")
         outcome.actions += [f"remove {path}" for path in plan.remove]
     return outcome
 
 
-def define(connection: t.Any, plan: VmPlan, *, allow_restart: bool) -> Outcome:
+def define(connection: t.Any, plan: VmPlan) -> Outcome:
     """Files and definition, and what a running guest takes of it."""
     outcome = Outcome(plan)
     made: list[str] = []
@@ -111,9 +124,8 @@ def define(connection: t.Any, plan: VmPlan, *, allow_restart: bool) -> Outcome:
     if plan.autostart is not None:
         with doing(f"set autostart of {plan.domain_name}"):
             handle.setAutostart(int(plan.autostart))
-    if plan.pending:
-        _apply_live(connection, plan, handle, outcome)
-    _plan_restart(outcome, allow_restart)
+    if plan.pending and plan.existing is not None and plan.existing.running is not None:
+        _apply_live(connection, handle, plan.existing.running, outcome)
     return outcome
 
 
@@ -139,32 +151,14 @@ def _grow_live(plan: VmPlan, path: str, size: int) -> None:
         plan.existing.handle.blockResize(path, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)  # type: ignore[union-attr]
 
 
-def _apply_live(connection: t.Any, plan: VmPlan, handle: t.Any, outcome: Outcome) -> None:
-    assert plan.existing is not None and plan.existing.running is not None
+def _apply_live(connection: t.Any, handle: t.Any, running: ET.Element, outcome: Outcome) -> None:
+    pending = outcome.plan.pending
     definition = observe(handle).definition
     with doing("count the host's CPUs"):
         cpus = len(connection.getCPUMap()[1])
-    outcome.pending = apply_live(
-        handle, plan.pending, definition=definition, running=plan.existing.running, host_cpus=cpus
-    )
-    if len(outcome.pending) < len(plan.pending):
+    outcome.pending = apply_live(handle, pending, definition=definition, running=running, host_cpus=cpus)
+    if len(outcome.pending) < len(pending):
         outcome.actions.append("change live")
-
-
-def _plan_restart(outcome: Outcome, allow_restart: bool) -> None:
-    """Restart a guest for pending changes if that is allowed and nothing stops it anyway."""
-    plan = outcome.plan
-    up = plan.existing is not None and plan.existing.running is not None
-    outcome.restart = bool(outcome.pending) and allow_restart and up and "shut down" not in plan.power
-
-
-def _steps(outcome: Outcome) -> list[str]:
-    plan = outcome.plan
-    if not outcome.restart:
-        return [*plan.power]
-    was_paused = plan.existing is not None and plan.existing.power == "paused"
-    paused = was_paused and "resume" not in plan.power or "pause" in plan.power
-    return [*(["resume"] if was_paused else []), "shut down", "start paused" if paused else "start"]
 
 
 def apply_power(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) -> None:
@@ -172,7 +166,7 @@ def apply_power(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) 
 
     :raises RtvirtError: naming the VM; the outcomes say what was done by then.
     """
-    steps = {id(outcome): _steps(outcome) for outcome in outcomes}
+    steps = {id(outcome): outcome.steps for outcome in outcomes}
     with watching(connection):
         going = [outcome for outcome in outcomes if "shut down" in steps[id(outcome)]]
         for outcome in going:
@@ -236,7 +230,7 @@ def _is_down(handle: t.Any) -> bool:
         raise
 
 
-def _bring_up(connection: t.Any, outcome: Outcome, steps: list[str]) -> None:
+def _bring_up(connection: t.Any, outcome: Outcome, steps: list[Step]) -> None:
     name = outcome.plan.domain_name
     after = steps[steps.index("shut down") + 1 :] if "shut down" in steps else steps
     for step in after:
@@ -285,7 +279,8 @@ def _wait_for(connection: t.Any, outcome: Outcome, waits: Waits) -> None:
 def _undefine(outcome: Outcome) -> None:
     """Remove the domain; its firmware's variables and TPM go only with its volumes."""
     plan = outcome.plan
-    assert plan.existing is not None
+    if plan.existing is None:
+        return
     flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
     flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
     flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if plan.remove_state else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM

@@ -15,13 +15,6 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 
-try:
-    import pycdlib
-
-    PYCDLIB_IMPORT_ERROR: str | None = None
-except ImportError:
-    PYCDLIB_IMPORT_ERROR = traceback.format_exc()
-
 __all__ = ["seed_files", "write_seed"]
 
 
@@ -45,17 +38,17 @@ def seed_files(source: t.Mapping[str, t.Any], *, vm_name: str) -> dict[str, byte
 
 def write_seed(path: str, source: t.Mapping[str, t.Any], *, vm_name: str) -> None:
     """Write the seed. :raises RtvirtError: where the library that makes ISO images is missing."""
-    if PYCDLIB_IMPORT_ERROR is not None:
+    try:
+        import pycdlib
+    except ImportError as error:
         raise RtvirtError(
             "the Python library pycdlib, which makes cloud-init's ISO, is not installed on this host: "
             "install python3-pycdlib, or pycdlib by pip",
-            exception=PYCDLIB_IMPORT_ERROR,
-        )
+            exception=traceback.format_exc(),
+        ) from error
     iso = pycdlib.PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident="cidata")
     for index, (name, content) in enumerate(sorted(seed_files(source, vm_name=vm_name).items())):
-        iso.add_fp(
-            io.BytesIO(content), len(content), f"/FILE{index}.;1", rr_name=name, joliet_path=f"/{name}"
-        )
+        iso.add_fp(io.BytesIO(content), len(content), f"/FILE{index}.;1", rr_name=name, joliet_path=f"/{name}")
     iso.write(path)
     iso.close()

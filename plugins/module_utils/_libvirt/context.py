@@ -15,7 +15,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains impor
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import domain_name, placement_request
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
+    domain_name,
+    placement_request,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement, place

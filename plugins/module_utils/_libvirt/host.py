@@ -15,7 +15,11 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Topology, default_pool, topology_from_capabilities
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import (
+    Topology,
+    default_pool,
+    topology_from_capabilities,
+)
 
 __all__ = ["Host", "host_from_capabilities", "isolated_cpus", "read_host"]
 
@@ -66,7 +70,9 @@ def host_from_capabilities(xml: str) -> Host:
     root = ET.fromstring(xml)
     arch = root.findtext("host/cpu/arch", "x86_64")
     offered = {
-        domain.get("type", "") for guest in root.findall(f"guest/arch[@name='{arch}']") for domain in guest.findall("domain")
+        domain.get("type", "")
+        for guest in root.findall(f"guest/arch[@name='{arch}']")
+        for domain in guest.findall("domain")
     }
     virt_types = tuple(kind for kind in ("kvm", "qemu") if kind in offered)
     if not virt_types:

@@ -10,18 +10,37 @@ from __future__ import annotations
 import os
 import typing as t
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, reconcile
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import Record, read_record, redacted, write_record
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep, closed_folder, plan_volumes
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State, Step, power_steps, wanted_power
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
+    Record,
+    read_record,
+    redacted,
+    write_record,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import (
+    VolumeStep,
+    closed_folder,
+    plan_volumes,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
+    Power,
+    State,
+    Step,
+    power_steps,
+    wanted_power,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, declared_domain, domain_name
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
+    complete_domain,
+    declared_domain,
+    domain_name,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
@@ -59,6 +78,7 @@ class VmPlan:
     :ivar changes: differences of the persistent definition.
     :ivar pending: differences of the QEMU that runs; what cannot be changed live needs a restart.
     :ivar complete: what a new domain of this declaration would be.
+    :ivar wanted: the power state that it should have, None for the one that it has.
     :ivar power: steps that bring the power state, as far as no restart is needed.
     :ivar remove_state: whether firmware variables and TPM state go with the domain.
     :ivar remove: files that go with it; those of its disks that stay are in ``keep``.
@@ -75,7 +95,9 @@ class VmPlan:
     changes: list[Change] = field(default_factory=list)
     pending: list[Change] = field(default_factory=list)
     volumes: list[VolumeStep] = field(default_factory=list)
+    wanted: Power | None = None
     power: list[Step] = field(default_factory=list)
+    allow_restart: bool = False
     autostart: bool | None = None
     adopted: bool = False
     undefine: bool = False
@@ -85,7 +107,13 @@ class VmPlan:
 
     @property
     def before(self) -> ET.Element | None:
+        """The persistent definition as it was found."""
         return None if self.existing is None else self.existing.definition
+
+    @property
+    def after(self) -> ET.Element | None:
+        """The persistent definition as it will be."""
+        return None if self.undefine else self.before if self.definition is None else self.definition
 
 
 class Planner:
@@ -110,19 +138,21 @@ class Planner:
         existing = self._domains.get(name)
         state = self._settings.state
         plan = VmPlan(manifest.name, manifest.namespace, name, state, manifest.document, existing)
+        plan.allow_restart = self._settings.allow_restart
         if state == "absent":
             return self._plan_absent(plan)
         problems = self._check_host(manifest, prefix, existing)
         if problems:
             raise DeclarationError(problems)
         context = self._context(manifest, prefix, existing)
-        plan.complete = complete_domain(manifest.document, context)
+        complete = plan.complete = complete_domain(manifest.document, context)
         self._plan_volumes(plan, manifest, prefix, context)
-        self._plan_definition(plan, context)
+        self._plan_definition(plan, context, complete)
         wanted = wanted_power(state, manifest.document, exists=existing is not None)
         current = "stopped" if existing is None else existing.power
+        plan.wanted = wanted
         plan.power = power_steps(current, wanted, restart=state == "restarted")
-        self._check_pages(plan, manifest, prefix)
+        self._check_pages(plan, complete, manifest, prefix)
         autostart = self._settings.autostart
         if autostart is not None and autostart != (existing is not None and existing.autostart):
             plan.autostart = autostart
@@ -204,15 +234,14 @@ class Planner:
                     taken |= frozenset() if document is None else dedicated_cpus(document)
         return taken
 
-    def _check_pages(self, plan: VmPlan, manifest: Manifest, prefix: str) -> None:
-        """Huge pages for a guest that is about to start: QEMU's own message would come after everything else is done."""
+    def _check_pages(self, plan: VmPlan, complete: ET.Element, manifest: Manifest, prefix: str) -> None:
+        """Huge pages for a guest that is about to start: QEMU's own message would come when all else is done."""
         spec = pod_spec(manifest.document)
         page = (((spec.get("domain") or {}).get("memory") or {}).get("hugepages") or {}).get("pageSize")
         if page is None or not {"start", "start paused"} & set(plan.power):
             return
-        assert plan.complete is not None
         size = to_bytes(page)
-        needed = int(plan.complete.findtext("memory", "0")) * 1024 // size
+        needed = int(complete.findtext("memory", "0")) * 1024 // size
         held = needed if plan.existing is not None and plan.existing.running is not None else 0
         free = self._host.free_pages.get(size, 0) + held - self._pages.get(size, 0)
         if needed > free:
@@ -235,29 +264,35 @@ class Planner:
                 Problem(_volume_path(manifest, prefix, problem.path), problem.message) for problem in problems
             )
 
-    def _plan_definition(self, plan: VmPlan, context: Context) -> None:
-        assert plan.complete is not None
+    def _plan_definition(self, plan: VmPlan, context: Context, complete: ET.Element) -> None:
         existing = plan.existing
         record = existing.record if existing else None
         created = [step.path for step in plan.volumes if step.action != "grow"]
         kept = [] if record is None else [path for path in record.created if path not in created]
         now = Record(redacted(plan.document), (*kept, *created))
         if existing is None:
-            plan.definition = plan.complete
+            plan.definition = complete
             write_record(plan.definition, now)
             return
         declared = _declared(plan.document, context, self._settings.virt_type)
         last = None if record is None else _declared(record.manifest, context, self._settings.virt_type)
-        definition, plan.changes = reconcile(
-            existing.definition, complete=plan.complete, declared=declared, last=last
-        )
+        definition, plan.changes = reconcile(existing.definition, complete=complete, declared=declared, last=last)
         if existing.running is not None:
-            running = _with_defined_cpu(existing, plan.document)
-            _merged, plan.pending = reconcile(running, complete=plan.complete, declared=declared, last=last)
+            running = _with_defined_cpu(existing.running, existing.definition, plan.document)
+            _merged, plan.pending = reconcile(running, complete=complete, declared=declared, last=last)
+        for step in plan.volumes:
+            if step.action == "seed":
+                seed = Change(
+                    f"volumes[{step.volume['name']}]", "older cloud-init data", "the declared cloud-init data"
+                )
+                plan.changes.append(seed)
+                plan.pending += [seed] if existing.running is not None else []
         # A domain that fits is not written to, not even to be remembered; what was declared must not be forgotten.
         plan.adopted = record is None
-        remembered = record is None or (record.manifest == now.manifest and set(record.created) == set(now.created))
-        if plan.changes or created or not remembered or not existing.persistent:
+        forgotten = record is not None and (record.manifest != now.manifest or {*record.created} != {*now.created})
+        if forgotten and not plan.changes:
+            plan.changes.append(Change("metadata", "an older declaration", "this declaration"))
+        if plan.changes or created or not existing.persistent:
             write_record(definition, now)
             plan.definition = definition
 
@@ -265,9 +300,13 @@ class Planner:
 def _files_to_create(manifest: Manifest, prefix: str) -> list[Problem]:
     problems = []
     for index, volume in enumerate(pod_spec(manifest.document).get("volumes") or []):
-        if "hostDisk" not in volume and "libvirt" not in volume or (volume.get("hostDisk") or {}).get("type") == "DiskOrCreate":
+        if ("hostDisk" not in volume and "libvirt" not in volume) or (volume.get("hostDisk") or {}).get(
+            "type"
+        ) == "DiskOrCreate":
             path = prefix + manifest.option_path((*_POD, "volumes", index))
-            problems.append(Problem(path, "needs a file made on the hypervisor: run the module there, not by a remote uri"))
+            problems.append(
+                Problem(path, "needs a file made on the hypervisor: run the module there, not by a remote uri")
+            )
     return problems
 
 
@@ -278,22 +317,21 @@ def _declared(document: dict[str, t.Any], context: Context, virt_type: str) -> E
     return declared
 
 
-def _with_defined_cpu(existing: Domain, document: t.Mapping[str, t.Any]) -> ET.Element:
+def _with_defined_cpu(running: ET.Element, definition: ET.Element, document: t.Mapping[str, t.Any]) -> ET.Element:
     """The running XML, with the defined CPU model where libvirt has expanded it.
 
     A running guest shows host-model as the model and features that it came to. It is in force if the guest was started
     with the same declaration of CPUs, which its own copy of the record tells.
     """
-    assert existing.running is not None
-    cpu, defined = existing.running.find("cpu"), existing.definition.find("cpu")
+    cpu, defined = running.find("cpu"), definition.find("cpu")
     if cpu is None or defined is None or defined.get("mode") not in ("host-model", "maximum"):
-        return existing.running
-    started = read_record(existing.running)
+        return running
+    started = read_record(running)
     if started is not None and _cpu(started.manifest) != _cpu(document):
-        return existing.running
-    running = ET.Element(existing.running.tag, existing.running.attrib)
-    running.extend(defined if child is cpu else child for child in existing.running)
-    return running
+        return running
+    result = ET.Element(running.tag, running.attrib)
+    result.extend(defined if child is cpu else child for child in running)
+    return result
 
 
 def _cpu(document: t.Mapping[str, t.Any]) -> t.Any:

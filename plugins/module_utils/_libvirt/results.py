@@ -20,9 +20,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 __all__ = ["describe_domain", "describe_outcome", "diff_of", "pins_of", "task_result"]
 
 
-def pins_of(domain: ET.Element) -> dict[str, t.Any]:
+def pins_of(domain: ET.Element | None) -> dict[str, t.Any]:
     """Pins by vCPU, emulator and I/O thread, as lists of host CPUs; empty where nothing is pinned."""
-    tune = domain.find("cputune")
+    tune = None if domain is None else domain.find("cputune")
     if tune is None:
         return {}
     pins: dict[str, t.Any] = {}
@@ -64,9 +64,7 @@ def describe_outcome(connection: t.Any, outcome: Outcome, *, check_mode: bool) -
     if plan.undefine or (plan.state == "absent" and plan.existing is None):
         return {**result, "state": "absent", "volumes_kept": plan.keep}
     if check_mode:
-        definition = plan.definition if plan.definition is not None else plan.before
-        assert definition is not None
-        predicted = {"xml": _printed(definition), "pins": pins_of(definition), "state": _predicted_state(outcome)}
+        predicted = {"xml": _printed(plan.after), "pins": pins_of(plan.after), "state": _predicted_state(outcome)}
         result.update(predicted, uuid=plan.existing.uuid if plan.existing else None, addresses=[])
         restarts = any(step.startswith("start") for step in outcome.actions)
         up = plan.existing is not None and plan.existing.running is not None
@@ -82,7 +80,13 @@ def describe_outcome(connection: t.Any, outcome: Outcome, *, check_mode: bool) -
 
 def _predicted_state(outcome: Outcome) -> str:
     state = "shutoff" if outcome.plan.existing is None else outcome.plan.existing.state
-    after = {"start": "running", "resume": "running", "start paused": "paused", "pause": "paused", "shut down": "shutoff"}
+    after = {
+        "start": "running",
+        "resume": "running",
+        "start paused": "paused",
+        "pause": "paused",
+        "shut down": "shutoff",
+    }
     for action in outcome.actions:
         state = after.get(action, state)
     return state
@@ -91,12 +95,11 @@ def _predicted_state(outcome: Outcome) -> str:
 def diff_of(outcome: Outcome) -> dict[str, str]:
     """Ansible's diff: the definition, before and after."""
     plan = outcome.plan
-    after = None if plan.undefine else plan.definition if plan.definition is not None else plan.before
     return {
         "before_header": f"{plan.domain_name} (libvirt)",
         "after_header": f"{plan.domain_name} (declared)",
-        "before": "" if plan.before is None else _printed(plan.before),
-        "after": "" if after is None else _printed(after),
+        "before": _printed(plan.before),
+        "after": _printed(plan.after),
     }
 
 
@@ -105,8 +108,10 @@ def task_result(vms: list[dict[str, t.Any]], *, several: bool) -> dict[str, t.An
     return result if several else {**result, "result": vms[0]}
 
 
-def _printed(root: ET.Element) -> str:
+def _printed(root: ET.Element | None) -> str:
     """XML on its own lines, whatever the blanks it was read with; passwords (of graphics) not shown."""
+    if root is None:
+        return ""
     clone = copy.deepcopy(root)
     for element in clone.iter():
         if len(element):

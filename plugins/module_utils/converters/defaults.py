@@ -100,7 +100,7 @@ def _default_devices(devices: dict[str, t.Any]) -> None:
 def _default_network(spec: dict[str, t.Any], devices: dict[str, t.Any]) -> None:
     """One user-mode interface where nothing says otherwise.
 
-    KubeVirt attaches the pod network by its ``defaultNetworkInterface``; a plain host's nearest is user-mode networking.
+    KubeVirt attaches the pod network by its ``defaultNetworkInterface``; a plain host's nearest is user-mode.
     """
     if devices.get("interfaces") or spec.get("networks") or devices.get("autoattachPodInterface") is False:
         return

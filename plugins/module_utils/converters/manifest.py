@@ -227,5 +227,5 @@ def _user_data(cloud_init: t.Mapping[str, t.Any]) -> str | None:
 
 
 def _as_document(value: t.Any) -> str:
-    """Text as it is; anything else as JSON, which every YAML reader of a guest reads, in an order that never changes."""
+    """Text as it is; anything else as JSON, which is YAML to every guest, in an order that never changes."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True, indent=1) + "\n"

@@ -14,7 +14,7 @@ import typing as t
 __all__ = ["Path", "is_named_list", "overlay", "render_path"]
 
 #: A place in a tree: dict keys and list indexes from the root.
-Path = t.Tuple[t.Union[str, int], ...]
+Path = tuple[t.Union[str, int], ...]
 
 
 def is_named_list(value: t.Any) -> bool:

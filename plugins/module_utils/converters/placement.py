@@ -107,7 +107,7 @@ class Placement:
     @property
     def nodes(self) -> tuple[int, ...]:
         """The host NUMA nodes that the vCPUs are on, ascending."""
-        return tuple(node for node, _ in self.cells)
+        return tuple(node for node, _vcpus in self.cells)
 
     @property
     def dedicated(self) -> frozenset[int]:
@@ -206,7 +206,7 @@ def _choose(topology: Topology, request: Request, free: frozenset[int]) -> tuple
     steps = [(threads, threads), (1, threads)] + ([] if request.numa_passthrough else [(1, 1)])
     chosen: list[int] = []
     for run, portion in steps:
-        for _ in nodes:  # each round completes the VM or uses up a node
+        for _node in nodes:  # each round completes the VM or uses up a node
             left = vcpus - len(chosen)
             rooms = {node: stock.room(node, run) // portion * portion for node in nodes}
             node = min(nodes, key=lambda node: _fit(rooms[node], left))

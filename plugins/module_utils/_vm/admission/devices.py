@@ -26,7 +26,11 @@ def check_devices(report: Report) -> None:
     _check_watchdog(report)
     _check_io_threads(report)
     for at, given in report.items("inputs"):
-        report.choice((*at, "type"), given.get("type"), ("tablet",) if report.backend == "kubevirt" else ("tablet", "keyboard", "mouse"))
+        report.choice(
+            (*at, "type"),
+            given.get("type"),
+            ("tablet",) if report.backend == "kubevirt" else ("tablet", "keyboard", "mouse"),
+        )
         report.choice((*at, "bus"), given.get("bus"), ("usb", "virtio"))
     names: set[str] = set()
     for kind in ("hostDevices", "gpus"):

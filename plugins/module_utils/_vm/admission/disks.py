@@ -37,7 +37,9 @@ def check_disks(report: Report) -> None:
     for at, disk in report.items("disks"):
         _check_disk(report, at, disk, names)
         if disk.get("name") not in volumes:
-            report.add((*at, "name"), f"{disk.get('name')!r} has no volume: add one of that name, or a volume to the disk")
+            report.add(
+                (*at, "name"), f"{disk.get('name')!r} has no volume: add one of that name, or a volume to the disk"
+            )
     for at, filesystem in report.items("filesystems"):
         names.add(str(filesystem.get("name")))
         volume = volumes.get(filesystem.get("name"), {})
@@ -156,7 +158,9 @@ def _check_host_disk(report: Report, at: Path, disk: dict[str, t.Any], own: dict
     for key in ("format", "imageFormat", "backingFormat"):
         report.choice((*at_own, key), own.get(key), _FORMATS)
     if own.get("format", "raw") == "raw" and path.endswith(".qcow2"):
-        report.add((*at_own, "format"), f"is raw, and {path} is named a qcow2 image: write format qcow2, or another name")
+        report.add(
+            (*at_own, "format"), f"is raw, and {path} is named a qcow2 image: write format qcow2, or another name"
+        )
     if own.get("backingFile") and own.get("format") != "qcow2":
         report.add((*at_own, "format"), "a disk over a backing file is qcow2: write format qcow2")
     _check_image(report, at_own, own)

@@ -14,7 +14,7 @@ import typing as t
 
 __all__ = ["CLUSTER_ONLY", "INSTANCE", "MACHINE", "MISPLACED"]
 
-Pattern = t.Tuple[str, ...]
+Pattern = tuple[str, ...]
 
 _RESOURCES = {"cpu": "number", "memory": "quantity"}
 _TARGET = {"bus": "str", "readonly": "bool"}
@@ -85,11 +85,10 @@ _FEATURES = {
     "smm": _SWITCH,
     "kvm": {"hidden": "bool"},
     "hyperv": {
-        **{
-            name: _SWITCH
-            for name in ("frequencies", "ipi", "reenlightenment", "relaxed", "reset", "runtime", "synic", "synictimer")
-        },
-        **{name: _SWITCH for name in ("tlbflush", "vapic", "vpindex")},
+        **dict.fromkeys(
+            ("frequencies", "ipi", "reenlightenment", "relaxed", "reset", "runtime", "synic", "synictimer"), _SWITCH
+        ),
+        **dict.fromkeys(("tlbflush", "vapic", "vpindex"), _SWITCH),
         "spinlocks": {**_SWITCH, "spinlocks": "int"},
         "vendorid": {**_SWITCH, "vendorid": "str"},
     },
@@ -148,7 +147,7 @@ INSTANCE: dict[str, t.Any] = {
         "clock": {
             "timezone": "str",
             "utc": {"offsetSeconds": "int"},
-            "timer": {name: _TIMER for name in ("hpet", "hyperv", "kvm", "pit", "rtc")},
+            "timer": dict.fromkeys(("hpet", "hyperv", "kvm", "pit", "rtc"), _TIMER),
         },
         "ioThreadsPolicy": "str",
         "ioThreads": {"supplementalPoolThreadCount": "int"},
@@ -169,7 +168,7 @@ MACHINE: dict[str, t.Any] = {
         "labels": "map",
         "annotations": "map",
         # What the API server writes into every object: a manifest may be pasted from kubectl's output.
-        **{name: "any" for name in ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")},
+        **dict.fromkeys(("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"), "any"),
     },
     "spec": {
         "running": "bool",
@@ -252,7 +251,10 @@ MISPLACED: dict[Pattern, str] = {
     (*_POD, "domain", "cpu", "dedicateCpuPlacement"): "is spelt dedicatedCpuPlacement",
     (*_POD, "domain", "hugepages"): "stands in domain.memory.hugepages",
     (*_POD, "domain", "volumes"): "stands beside domain",
-    ("spec", "domain"): "stands in spec.template.spec.domain; a VirtualMachineInstance's spec is a VirtualMachine's template",
+    (
+        "spec",
+        "domain",
+    ): "stands in spec.template.spec.domain; a VirtualMachineInstance's spec is a VirtualMachine's template",
     ("spec", "volumes"): "stands in spec.template.spec.volumes",
     ("spec", "networks"): "stands in spec.template.spec.networks",
 }

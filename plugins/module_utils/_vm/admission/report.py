@@ -50,7 +50,7 @@ class Report:
         self.problems.append(Problem(option, message, render_path(path)))
 
     def items(self, key: str) -> list[tuple[Path, dict[str, t.Any]]]:
-        """(place, item) of a list: ``disks``, ``interfaces``, … of the devices, ``volumes`` and ``networks`` of the spec."""
+        """(place, item) of a list: ``volumes`` and ``networks`` of the spec, the others of its devices."""
         on_spec = key in ("volumes", "networks")
         base, holder = (POD, self.spec) if on_spec else (DEVICES, self.devices)
         return [((*base, key, index), item) for index, item in enumerate(holder.get(key) or [])]

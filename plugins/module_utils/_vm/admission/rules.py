@@ -88,12 +88,18 @@ def _check_together(
     for (prefix, _options), manifest in zip(declarations, manifests):
         key = (manifest.namespace, manifest.name)
         if key in names:
-            problems.append(Problem(f"{prefix}name", f"{manifest.name!r} is declared twice: {names[key] or 'the task'} too"))
+            problems.append(
+                Problem(f"{prefix}name", f"{manifest.name!r} is declared twice: {names[key] or 'the task'} too")
+            )
         names[key] = prefix.rstrip(".")
         for at, path in _writable_disks(manifest):
             if path in owners:
                 where = prefix + manifest.option_path(at)
-                problems.append(Problem(where, f"{path} is a disk of {owners[path]!r} too: mark it shareable in both, or use another"))
+                problems.append(
+                    Problem(
+                        where, f"{path} is a disk of {owners[path]!r} too: mark it shareable in both, or use another"
+                    )
+                )
             owners.setdefault(path, manifest.name)
     return problems
 

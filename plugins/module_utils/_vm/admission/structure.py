@@ -13,7 +13,12 @@ from __future__ import annotations
 import difflib
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY, INSTANCE, MACHINE, MISPLACED
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import (
+    CLUSTER_ONLY,
+    INSTANCE,
+    MACHINE,
+    MISPLACED,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import POD, Report, listed
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 

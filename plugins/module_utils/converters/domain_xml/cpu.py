@@ -45,7 +45,7 @@ def cpu_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | 
 def realtime_vcpus(cpu: t.Mapping[str, t.Any], count: int) -> frozenset[int]:
     """The vCPUs that run at a real-time priority: realtime.mask, all where it is empty.
 
-    A mask of exclusions alone means all others, as nova has it; KubeVirt reads it as none, so KubeVirt is never given one.
+    A mask of exclusions alone means all others, as nova has it. KubeVirt reads it as none: it is never given one.
     """
     if cpu.get("realtime") is None:
         return frozenset()

@@ -73,7 +73,10 @@ def _console(devices: dict[str, t.Any], context: Context) -> list[ET.Element]:
     port = {"type": "serial", "port": 0}
     if not wanted:
         return [absent("serial"), absent("console")]
-    return [el("serial", {"type": "pty"}, _console_log(devices, context)), el("console", {"type": "pty"}, el("target", port))]
+    return [
+        el("serial", {"type": "pty"}, _console_log(devices, context)),
+        el("console", {"type": "pty"}, el("target", port)),
+    ]
 
 
 def _console_log(devices: dict[str, t.Any], context: Context) -> ET.Element | None:

@@ -27,9 +27,7 @@ def memory_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element
     limit = ((domain.get("resources") or {}).get("limits") or {}).get("memory")
     return [
         None if amount is None else el("memory", {"unit": "KiB"}, kib(to_bytes(amount))),
-        None
-        if limit is None
-        else el("memtune", None, el("hard_limit", {"unit": "KiB"}, kib(to_bytes(limit)))),
+        None if limit is None else el("memtune", None, el("hard_limit", {"unit": "KiB"}, kib(to_bytes(limit)))),
         _backing(spec, domain, context),
         _numatune(spec, context),
     ]

@@ -23,10 +23,8 @@ def host_nodes(spec: t.Mapping[str, t.Any], placement: Placement | None) -> tupl
     return placement.nodes if placement is not None and passes_numa_through(spec) else ()
 
 
-def cell_memory(
-    spec: t.Mapping[str, t.Any], placement: Placement | None
-) -> list[tuple[tuple[int, ...], int]]:
-    """(vCPUs, bytes) of each guest cell. Whole huge pages each; pages left over go to the first cells, as in KubeVirt."""
+def cell_memory(spec: t.Mapping[str, t.Any], placement: Placement | None) -> list[tuple[tuple[int, ...], int]]:
+    """(vCPUs, bytes) of each guest cell: whole huge pages, those left over to the first cells, as in KubeVirt."""
     if not host_nodes(spec, placement) or placement is None:
         return []
     memory = guest_memory(spec)

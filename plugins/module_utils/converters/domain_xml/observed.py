@@ -168,7 +168,9 @@ def _interfaces(domain: ET.Element) -> tuple[list[dict[str, t.Any]], list[dict[s
             {
                 "name": name,
                 binding: {},
-                **_some(macAddress=_attribute(interface, "mac", "address"), model=_attribute(interface, "model", "type")),
+                **_some(
+                    macAddress=_attribute(interface, "mac", "address"), model=_attribute(interface, "model", "type")
+                ),
                 **_some(bootOrder=None if boot is None else int(boot)),
             }
         )
