@@ -296,7 +296,8 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe, observe_all
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import isolated_cpus, read_host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, Settings, VmPlan
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import (
     describe_outcome,
     diff_of,

@@ -7,16 +7,21 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
-import os
 import typing as t
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, reconcile
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import (
+    Settings,
+    check_host,
+    page_size,
+    volume_path,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
     read_record,
@@ -25,7 +30,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import (
     VolumeStep,
-    closed_folder,
     plan_volumes,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
@@ -35,7 +39,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
     power_steps,
     wanted_power,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     complete_domain,
     declared_domain,
@@ -45,28 +48,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import PlacementError
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
 
-__all__ = ["Planner", "Settings", "VmPlan"]
+__all__ = ["Planner", "VmPlan"]
 
 _POD: Path = ("spec", "template", "spec")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The options of the module that are not part of the declaration.
-
-    :ivar local: whether the module runs on the hypervisor, and so sees its files.
-    """
-
-    state: State = "present"
-    virt_type: str = "auto"
-    volume_dir: str = "/var/lib/libvirt/images"
-    cpu_pool: str | None = None
-    autostart: bool | None = None
-    allow_restart: bool = False
-    delete_volumes: bool = False
-    local: bool = True
 
 
 @dataclass
@@ -136,26 +122,24 @@ class Planner:
         """:raises DeclarationError: for what this host cannot do, or what a VM to create lacks."""
         name = domain_name(manifest.document)
         existing = self._domains.get(name)
-        state = self._settings.state
+        settings, state = self._settings, self._settings.state
         plan = VmPlan(manifest.name, manifest.namespace, name, state, manifest.document, existing)
-        plan.allow_restart = self._settings.allow_restart
+        plan.allow_restart = settings.allow_restart
         if state == "absent":
             return self._plan_absent(plan)
-        problems = self._check_host(manifest, prefix, existing)
+        problems = check_host(manifest, prefix, self._host, settings, existing)
         if problems:
             raise DeclarationError(problems)
         context = self._context(manifest, prefix, existing)
         complete = plan.complete = complete_domain(manifest.document, context)
         self._plan_volumes(plan, manifest, prefix, context)
         self._plan_definition(plan, context, complete)
-        wanted = wanted_power(state, manifest.document, exists=existing is not None)
+        plan.wanted = wanted_power(state, manifest.document, exists=existing is not None)
         current = "stopped" if existing is None else existing.power
-        plan.wanted = wanted
-        plan.power = power_steps(current, wanted, restart=state == "restarted")
+        plan.power = power_steps(current, plan.wanted, restart=state == "restarted")
         self._check_pages(plan, complete, manifest, prefix)
-        autostart = self._settings.autostart
-        if autostart is not None and autostart != (existing is not None and existing.autostart):
-            plan.autostart = autostart
+        if settings.autostart is not None and settings.autostart != (existing is not None and existing.autostart):
+            plan.autostart = settings.autostart
         return plan
 
     def _plan_absent(self, plan: VmPlan) -> VmPlan:
@@ -172,38 +156,6 @@ class Planner:
             ours = path in created and (self._settings.delete_volumes or path.endswith(".iso"))
             (plan.remove if ours else plan.keep).append(path)
         return plan
-
-    def _check_host(self, manifest: Manifest, prefix: str, existing: Domain | None) -> list[Problem]:
-        spec = pod_spec(manifest.document)
-        problems: list[Problem] = []
-
-        def add(path: Path, message: str) -> None:
-            problems.append(Problem(prefix + manifest.option_path((*_POD, *path)), message))
-
-        if existing is None and guest_memory(spec) is None:
-            add(("domain", "memory", "guest"), "is missing: there is no such VM yet, and a new one needs memory")
-        domain = spec.get("domain") or {}
-        page = ((domain.get("memory") or {}).get("hugepages") or {}).get("pageSize")
-        if page is not None and to_bytes(page) not in self._host.page_sizes:
-            offered = ", ".join(from_bytes(size) for size in self._host.page_sizes) or "none"
-            add(("domain", "memory", "hugepages", "pageSize"), f"this host has no pages of {page}: it offers {offered}")
-        kernel: Path = ("domain", "firmware", "kernelBoot", "libvirt")
-        files = ((domain.get("firmware") or {}).get("kernelBoot") or {}).get("libvirt") or {}
-        for key, path in files.items() if self._settings.local else ():
-            closed = closed_folder(path, self._host.qemu_user)
-            if not os.path.exists(path):
-                add((*kernel, key), f"{path} does not exist on this host")
-            elif closed:
-                add((*kernel, key), f"{path} is below {closed}, which QEMU's user may not enter: copy it elsewhere")
-        if not self._settings.local:
-            problems += _files_to_create(manifest, prefix)
-        if existing is not None and not self._same_virt_type(existing):
-            have = existing.definition.get("type")
-            problems.append(Problem("virt_type", f"{existing.name} is a {have} domain: remove it to make it another"))
-        return problems
-
-    def _same_virt_type(self, existing: Domain) -> bool:
-        return self._settings.virt_type in ("auto", existing.definition.get("type"))
 
     def _context(self, manifest: Manifest, prefix: str, existing: Domain | None) -> Context:
         try:
@@ -237,7 +189,7 @@ class Planner:
     def _check_pages(self, plan: VmPlan, complete: ET.Element, manifest: Manifest, prefix: str) -> None:
         """Huge pages for a guest that is about to start: QEMU's own message would come when all else is done."""
         spec = pod_spec(manifest.document)
-        page = (((spec.get("domain") or {}).get("memory") or {}).get("hugepages") or {}).get("pageSize")
+        page = page_size(spec)
         if page is None or not {"start", "start paused"} & set(plan.power):
             return
         size = to_bytes(page)
@@ -261,21 +213,22 @@ class Planner:
         plan.volumes, problems = plan_volumes(volumes, context, changed, self._host.qemu_user)
         if problems:
             raise DeclarationError(
-                Problem(_volume_path(manifest, prefix, problem.path), problem.message) for problem in problems
+                Problem(volume_path(manifest, prefix, problem.path), problem.message) for problem in problems
             )
 
     def _plan_definition(self, plan: VmPlan, context: Context, complete: ET.Element) -> None:
         existing = plan.existing
         record = existing.record if existing else None
         created = [step.path for step in plan.volumes if step.action != "grow"]
-        kept = [] if record is None else [path for path in record.created if path not in created]
-        now = Record(redacted(plan.document), (*kept, *created))
+        created = sorted({*created, *(record.created if record else ())})
+        now = Record(redacted(plan.document), tuple(created), context.shared_cpus)
         if existing is None:
             plan.definition = complete
             write_record(plan.definition, now)
             return
-        declared = _declared(plan.document, context, self._settings.virt_type)
-        last = None if record is None else _declared(record.manifest, context, self._settings.virt_type)
+        declared = last = _declared(plan.document, context, self._settings.virt_type)
+        if record is not None and (record.manifest != now.manifest or record.shared_cpus != now.shared_cpus):
+            last = _declared(record.manifest, self._last_context(record, existing, context), self._settings.virt_type)
         definition, plan.changes = reconcile(existing.definition, complete=complete, declared=declared, last=last)
         if existing.running is not None:
             running = _with_defined_cpu(existing.running, existing.definition, plan.document)
@@ -289,25 +242,27 @@ class Planner:
                 plan.pending += [seed] if existing.running is not None else []
         # A domain that fits is not written to, not even to be remembered; what was declared must not be forgotten.
         plan.adopted = record is None
-        forgotten = record is not None and (record.manifest != now.manifest or {*record.created} != {*now.created})
+        forgotten = record is not None and record != now
         if forgotten and not plan.changes:
             plan.changes.append(Change("metadata", "an older declaration", "this declaration"))
-        if plan.changes or created or not existing.persistent:
+        if plan.changes or not existing.persistent:
             write_record(definition, now)
             plan.definition = definition
 
-
-def _files_to_create(manifest: Manifest, prefix: str) -> list[Problem]:
-    problems = []
-    for index, volume in enumerate(pod_spec(manifest.document).get("volumes") or []):
-        if ("hostDisk" not in volume and "libvirt" not in volume) or (volume.get("hostDisk") or {}).get(
-            "type"
-        ) == "DiskOrCreate":
-            path = prefix + manifest.option_path((*_POD, "volumes", index))
-            problems.append(
-                Problem(path, "needs a file made on the hypervisor: run the module there, not by a remote uri")
+    def _last_context(self, record: Record, existing: Domain, context: Context) -> Context:
+        """What the last declaration was converted with: the pins that are there are its own."""
+        try:
+            last = context_for(
+                record.manifest,
+                self._host,
+                virt_type=self._settings.virt_type,
+                volume_dir=self._settings.volume_dir,
+                pool=self._host.topology.cpus,
+                definition=existing.definition,
             )
-    return problems
+        except PlacementError:
+            return context
+        return replace(last, shared_cpus=record.shared_cpus)
 
 
 def _declared(document: dict[str, t.Any], context: Context, virt_type: str) -> ET.Element:
@@ -336,10 +291,3 @@ def _with_defined_cpu(running: ET.Element, definition: ET.Element, document: t.M
 
 def _cpu(document: t.Mapping[str, t.Any]) -> t.Any:
     return (pod_spec(document).get("domain") or {}).get("cpu")
-
-
-def _volume_path(manifest: Manifest, prefix: str, rest: str) -> str:
-    """The option path of a field below the list of volumes: ``[1].hostDisk.path``."""
-    index, _bracket, field_path = rest[1:].partition("]")
-    steps = tuple(step for step in field_path.split(".") if step)
-    return prefix + manifest.option_path((*_POD, "volumes", int(index), *steps))

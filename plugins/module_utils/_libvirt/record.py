@@ -12,7 +12,7 @@ import hashlib
 import json
 import typing as t
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 __all__ = ["NAMESPACE", "Record", "read_record", "redacted", "write_record"]
 
@@ -27,11 +27,13 @@ _SECRETS = ("userData", "userDataBase64", "networkData", "networkDataBase64")
 @dataclass(frozen=True)
 class Record:
     """:ivar manifest: the declaration as last applied, secrets as hashes.
-    :ivar created: paths of the files that were created for the VM.
+    :ivar created: paths of the files that were created for the VM, sorted.
+    :ivar shared_cpus: host CPUs that its floating vCPUs were confined to, None for none.
     """
 
     manifest: dict[str, t.Any]
     created: tuple[str, ...] = ()
+    shared_cpus: str | None = None
 
 
 def redacted(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -52,7 +54,7 @@ def read_record(domain: ET.Element) -> Record | None:
     if element is None or not element.text:
         return None
     data = json.loads(element.text)
-    return Record(data["manifest"], tuple(data.get("created", ())))
+    return Record(data["manifest"], tuple(data.get("created", ())), data.get("shared_cpus"))
 
 
 def write_record(domain: ET.Element, record: Record) -> None:
@@ -63,4 +65,4 @@ def write_record(domain: ET.Element, record: Record) -> None:
     for element in metadata.findall(_TAG):
         metadata.remove(element)
     element = ET.SubElement(metadata, _TAG)
-    element.text = json.dumps({"manifest": record.manifest, "created": list(record.created)}, sort_keys=True)
+    element.text = json.dumps(asdict(record), sort_keys=True)

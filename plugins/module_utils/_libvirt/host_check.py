@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a declaration this host cannot do, found before anything is touched.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import closed_folder
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
+
+__all__ = ["Settings", "check_host", "page_size", "volume_path"]
+
+_POD: Path = ("spec", "template", "spec")
+_KERNEL: Path = ("domain", "firmware", "kernelBoot", "libvirt")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of the module that are not part of the declaration.
+
+    :ivar local: whether the module runs on the hypervisor, and so sees its files.
+    """
+
+    state: State = "present"
+    virt_type: str = "auto"
+    volume_dir: str = "/var/lib/libvirt/images"
+    cpu_pool: str | None = None
+    autostart: bool | None = None
+    allow_restart: bool = False
+    delete_volumes: bool = False
+    local: bool = True
+
+
+def check_host(
+    manifest: Manifest, prefix: str, host: Host, settings: Settings, existing: Domain | None
+) -> list[Problem]:
+    """Problems of a declaration on a host; ``existing`` is the domain that is there."""
+    spec = pod_spec(manifest.document)
+    problems: list[Problem] = []
+
+    def add(path: Path, message: str) -> None:
+        problems.append(Problem(prefix + manifest.option_path((*_POD, *path)), message))
+
+    if existing is None and guest_memory(spec) is None:
+        add(("domain", "memory", "guest"), "is missing: there is no such VM yet, and a new one needs memory")
+    page = page_size(spec)
+    if page is not None and to_bytes(page) not in host.page_sizes:
+        offered = ", ".join(from_bytes(size) for size in host.page_sizes) or "none"
+        add(("domain", "memory", "hugepages", "pageSize"), f"this host has no pages of {page}: it offers {offered}")
+    if settings.local:
+        _check_kernel(spec, host, add)
+    else:
+        _check_remote(spec, add)
+    if existing is not None and settings.virt_type not in ("auto", existing.definition.get("type")):
+        have = existing.definition.get("type")
+        problems.append(Problem("virt_type", f"{existing.name} is a {have} domain: remove it to make it another"))
+    return problems
+
+
+def page_size(spec: t.Mapping[str, t.Any]) -> str | None:
+    """The size of huge pages that an instance spec declares."""
+    memory = (spec.get("domain") or {}).get("memory") or {}
+    return t.cast("str | None", (memory.get("hugepages") or {}).get("pageSize"))
+
+
+def volume_path(manifest: Manifest, prefix: str, rest: str) -> str:
+    """The option path of a field below the list of volumes: ``[1].hostDisk.path``."""
+    index, _bracket, field_path = rest[1:].partition("]")
+    steps = tuple(step for step in field_path.split(".") if step)
+    return prefix + manifest.option_path((*_POD, "volumes", int(index), *steps))
+
+
+def _check_kernel(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Path, str], None]) -> None:
+    firmware = (spec.get("domain") or {}).get("firmware") or {}
+    for key, path in ((firmware.get("kernelBoot") or {}).get("libvirt") or {}).items():
+        closed = closed_folder(path, host.qemu_user)
+        if not os.path.exists(path):
+            add((*_KERNEL, key), f"{path} does not exist on this host")
+        elif closed:
+            add((*_KERNEL, key), f"{path} is below {closed}, which QEMU's user may not enter: copy it elsewhere")
+
+
+def _check_remote(spec: t.Mapping[str, t.Any], add: t.Callable[[Path, str], None]) -> None:
+    for index, volume in enumerate(spec.get("volumes") or []):
+        made = "emptyDisk" in volume or "cloudInitNoCloud" in volume
+        if made or (volume.get("hostDisk") or {}).get("type") == "DiskOrCreate":
+            add(("volumes", index), "needs a file made on the hypervisor: run the module there, not by a remote uri")
