@@ -296,7 +296,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe, observe_all
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import isolated_cpus, read_host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import (
     describe_outcome,
@@ -373,12 +373,15 @@ def needs_placement(manifests: list[Manifest]) -> bool:
 def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
     declared = declarations(params)
+    prefixes = [prefix for prefix, _options in declared]
     manifests = admit(declared, "libvirt", names_only=params["state"] == "absent")
     waits = Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
+    if not is_local(params["uri"]) and params["state"] != "absent":
+        check_remote(zip(prefixes, manifests))
     outcomes: list[Outcome] = []
     with connected(params["uri"]) as connection:
         with host_lock(needs_placement(manifests) and not check_mode):
-            plans = plan_all(connection, params, manifests, [prefix for prefix, _options in declared])
+            plans = plan_all(connection, params, manifests, prefixes)
             try:
                 for plan in plans:
                     outcomes.append(predict(plan) if check_mode else define(connection, plan))

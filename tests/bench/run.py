@@ -3,7 +3,8 @@
 """Whole ansible-playbook runs of ours beside community.libvirt's, on the same libvirtd, one after the other.
 
 The peer is given the very XML that we define, so that both ask the same of libvirt: `command: define` in a loop, and
-`state: running` in a second task where the VM is to run, as its documentation has it. Every row is taken in turns (ours, theirs, ours, …) and the best of each counts.
+`state: running` in a second task where the VM is to run, as its documentation has it. Every row is taken in turns
+(ours, theirs, ours, …) and the best of each counts.
 
     tests/bench/run.py [--vms 50] [--rounds 3]      needs PEERS, a folder with ansible_collections/community/libvirt
 """

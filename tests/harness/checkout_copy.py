@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""checkout_copy.py FROM TO: makes TO hold the files that git tracks or would track in FROM, and no others."""
+"""checkout_copy.py FROM TO: makes TO hold the files that git tracks or would track in FROM, and no others.
+
+Of a FROM that is no git checkout, it takes all files.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+LEFT_ALONE = {".ansible", ".cache", ".git", ".hypothesis", ".mypy_cache", ".ruff_cache", "__pycache__"}
+
 
 def listed(checkout: Path) -> set[str]:
+    if not (checkout / ".git").exists():
+        return present(checkout)
     command = ["git", "-c", f"safe.directory={checkout}", "-C", str(checkout), "ls-files", "-coz", "--exclude-standard"]
     names = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\0")
     # A deleted file is still tracked until it is committed.
     return {name for name in names if name and os.path.lexists(checkout / name)}
 
 
-def present(copy: Path) -> set[str]:
-    names = set()
-    for folder, folders, files in os.walk(copy):
-        folders[:] = [name for name in folders if name not in {".git", "__pycache__", ".ansible"}]
-        if Path(folder) == copy / "tests":
-            folders[:] = [name for name in folders if name != "output"]
-        names |= {str((Path(folder) / name).relative_to(copy)) for name in files}
+def present(root: Path) -> set[str]:
+    names: set[str] = set()
+    for folder, folders, files in os.walk(root):
+        folders[:] = [
+            name for name in folders if name not in LEFT_ALONE and Path(folder, name) != root / "tests" / "output"
+        ]
+        names |= {str(Path(folder, name).relative_to(root)) for name in files}
     return names
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import os
 import time
 import typing as t
 import xml.etree.ElementTree as ET
@@ -85,9 +86,16 @@ def host_lock(needed: bool) -> t.Iterator[None]:
     if not needed:
         yield
         return
-    with open(_LOCK, "a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        # Reading is enough to lock, and allowed for a file that another user made.
+        handle = os.open(_LOCK, os.O_RDONLY if os.path.exists(_LOCK) else os.O_RDONLY | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RtvirtError(f"lock the placement of CPUs: {error}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
 
 
 def predict(plan: VmPlan) -> Outcome:
@@ -98,6 +106,8 @@ def predict(plan: VmPlan) -> Outcome:
         outcome.actions.append("change live")
     outcome.pending = [change for change in plan.pending if change not in live]
     outcome.actions += outcome.steps
+    if any(step.startswith("start") for step in outcome.steps):
+        outcome.pending = _left_by_start(plan)
     if plan.undefine:
         outcome.actions.append("undefine")
         outcome.actions += [f"remove {path}" for path in plan.remove]
@@ -113,12 +123,21 @@ def define(connection: t.Any, plan: VmPlan) -> Outcome:
             if step.action == "grow" and plan.existing is not None and plan.existing.running is not None:
                 _grow_live(plan, step.path, step.size or 0)
             else:
+                made += [] if os.path.exists(step.path) else [step.path]
                 apply_volume(step, vm_name=plan.name)
-                made += [step.path] if step.action == "create" else []
+        if made:
+            with doing(f"define {plan.domain_name}"):
+                # While nothing refers to the files, a libvirtd that is gone is one that they can be removed for.
+                connection.getLibVersion()
+    except RtvirtError:
+        remove_files(made)
+        raise
+    try:
         handle = _define(connection, plan)
     except RtvirtError:
-        # Only what this very run made, and only as nothing refers to it.
-        remove_files(made)
+        # A libvirtd that died before it answered may have the definition.
+        if connection.isAlive():
+            remove_files(made)
         raise
     outcome.actions = _definition_actions(plan)
     if plan.autostart is not None:
@@ -208,7 +227,7 @@ def _wait_down(connection: t.Any, outcomes: list[Outcome], waits: Waits) -> None
         grace = pod_spec(outcome.plan.document).get("terminationGracePeriodSeconds")
         left = deadline - time.monotonic() if grace is None else min(deadline - time.monotonic(), grace)
         name = outcome.plan.domain_name
-        if wait_until(functools.partial(_is_down, handle), timeout=max(0.0, left), connection=connection):
+        if wait_until(functools.partial(_is_down, handle), timeout=max(0.0, left)):
             continue
         if not waits.force:
             raise WaitError(
@@ -246,7 +265,12 @@ def _bring_up(connection: t.Any, outcome: Outcome, steps: list[Step]) -> None:
                 handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step == "start paused" else 0)
         outcome.actions.append(step)
         if step.startswith("start"):
-            outcome.pending = []
+            outcome.pending = _left_by_start(outcome.plan)
+
+
+def _left_by_start(plan: VmPlan) -> list[Change]:
+    """What a guest that was just started lacks: nothing, but from a saved state it goes on with the old definition."""
+    return plan.changes if plan.existing is not None and plan.existing.saved else []
 
 
 def _wait_for(connection: t.Any, outcome: Outcome, waits: Waits) -> None:
@@ -267,7 +291,7 @@ def _wait_for(connection: t.Any, outcome: Outcome, waits: Waits) -> None:
         "address": lambda: bool(addresses(handle)),
     }
     for what in waits.wait_for:
-        if not wait_until(checks[what], timeout=waits.timeout, connection=connection, failed=gone):
+        if not wait_until(checks[what], timeout=waits.timeout, failed=gone):
             remedy = (
                 "is qemu-guest-agent installed and running in the guest?"
                 if what == "agent"

@@ -10,6 +10,7 @@ Documented in ``plugins/doc_fragments/connection.py``.
 from __future__ import annotations
 
 import contextlib
+import re
 import traceback
 import typing as t
 
@@ -21,6 +22,13 @@ try:
     LIBVIRT_IMPORT_ERROR: str | None = None
 except ImportError:
     LIBVIRT_IMPORT_ERROR = traceback.format_exc()
+
+#: What libvirt's client says when the daemon is gone in the middle of a call, under various codes.
+_LOST = re.compile(
+    r"Broken pipe|Cannot (?:recv|write) data|Connection reset|End of file while reading|"
+    r"client socket is closed|connection (?:closed|aborted)",
+    re.IGNORECASE,
+)
 
 __all__ = ["CONNECTION", "LIBVIRT_IMPORT_ERROR", "connected", "doing", "is_local"]
 
@@ -68,6 +76,6 @@ def _explained(error: t.Any) -> str:
     code = error.get_error_code()
     if code in (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_NO_CONNECT) and "socket" in message:
         return f"{message}: is libvirtd running there?"
-    if code in (libvirt.VIR_ERR_RPC, libvirt.VIR_ERR_INTERNAL_ERROR) and "connection" in message.lower():
+    if _LOST.search(message):
         return f"{message}: libvirtd went away; run the task again, what was done is kept and the rest is caught up"
     return message

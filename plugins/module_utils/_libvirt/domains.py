@@ -16,6 +16,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Power
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 
 try:
     import libvirt
@@ -32,6 +33,7 @@ class Domain:
     :ivar handle: libvirt's own object.
     :ivar state: libvirt's name of the state, ``running``, ``paused``, ``shutoff``, ``crashed``, …
     :ivar definition: its persistent XML, what the next start takes.
+    :ivar saved: whether its next start goes on from a saved state (virsh managedsave).
     :ivar running: the XML of the QEMU that runs, None where none does.
     """
 
@@ -43,6 +45,7 @@ class Domain:
     autostart: bool
     definition: ET.Element
     running: ET.Element | None
+    saved: bool = False
 
     @property
     def power(self) -> Power:
@@ -78,18 +81,21 @@ def observe(handle: t.Any) -> Domain:
             autostart=bool(handle.autostart()) if persistent else False,
             definition=ET.fromstring(definition),
             running=running,
+            saved=running is None and bool(handle.hasManagedSaveImage()),
         )
 
 
 def dedicated_cpus(domain: ET.Element) -> frozenset[int]:
-    """Host CPUs that a domain's vCPUs (and its own emulator CPU) hold for themselves: those pinned one to one."""
+    """Host CPUs that a domain holds for itself: those that its vCPUs are pinned to one to one, and its emulator's own.
+
+    An emulator shares the CPUs that are not dedicated, be it a single one, unless its declaration isolates it.
+    """
     pins = [cpuset.parse(pin.get("cpuset", "")) for pin in domain.findall("cputune/vcpupin")]
-    single = [pin for pin in pins if len(pin) == 1]
-    held = frozenset().union(*single) if single else frozenset()
-    emulator = domain.find("cputune/emulatorpin")
-    if held and emulator is not None:
-        cpus = cpuset.parse(emulator.get("cpuset", ""))
-        held |= cpus if len(cpus) == 1 else frozenset()
+    held = frozenset(cpu for pin in pins if len(pin) == 1 for cpu in pin)
+    record, emulator = read_record(domain), domain.find("cputune/emulatorpin")
+    if record is not None and emulator is not None:
+        cpu = (pod_spec(record.manifest).get("domain") or {}).get("cpu") or {}
+        held |= cpuset.parse(emulator.get("cpuset", "")) if cpu.get("isolateEmulatorThread") else frozenset()
     return held
 
 

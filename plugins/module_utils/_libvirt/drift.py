@@ -38,8 +38,22 @@ _NAMED = ("disk", "filesystem", "hostdev", "input", "interface")
 #: Elements that only mean something together: any difference replaces all of them.
 _GROUPS = ("page", "vcpusched")
 
+#: Elements that are nothing by themselves: they are looked at part by part, and gone when nothing is left of them.
+_SECTIONS = ("cputune", "devices", "features", "memoryBacking", "memtune", "numatune")
+
+#: Attributes nobody declares that contradict the text or attributes beside them, but for the value given here.
+_CONTRADICTING: dict[str, dict[str, str | None]] = {
+    "vcpu": {"current": None},
+    "topology": {"clusters": "1", "dies": "1"},
+}
+
+#: Elements that no domain can be without: no longer declared, they stay as they are.
+_ESSENTIAL = ("memory",)
+
+_BUS = re.compile(r"^devices/disk\[(.+)\]/target/@bus$")
+
 _MACHINE_VERSION = {
-    "pc": re.compile(r"^pc(-i440fx)?-"),
+    "pc": re.compile(r"^pc-(?!q35)"),
     "q35": re.compile(r"^pc-q35-"),
     "virt": re.compile(r"^virt-"),
     "s390-ccw-virtio": re.compile(r"^s390-ccw-virtio-"),
@@ -65,12 +79,22 @@ class Change:
 
 
 def reconcile(
-    domain: ET.Element, *, complete: ET.Element, declared: ET.Element, last: ET.Element | None = None
+    domain: ET.Element,
+    *,
+    complete: ET.Element,
+    declared: ET.Element,
+    last: ET.Element | None = None,
+    is_layer: t.Callable[[str, str], bool] = lambda path, base: False,
 ) -> tuple[ET.Element, list[Change]]:
-    """The domain with its declaration enforced, as a new tree, and every difference that this took."""
+    """The domain with its declaration enforced, as a new tree, and every difference that this took.
+
+    :arg is_layer: whether an image file is a layer (a snapshot) over another.
+    """
     merged = copy.deepcopy(domain)
     changes: list[Change] = []
-    _merge(merged, complete, [declared] if last is None else [declared, last], (), changes)
+    _merge(
+        merged, _with_layers(complete, domain, is_layer), [declared] if last is None else [declared, last], (), changes
+    )
     _keep_coherent(merged, changes)
     return merged, changes
 
@@ -128,6 +152,9 @@ def _merge(
         if before != after:
             live.text = after
             changes.append(Change("/".join(path), before, after))
+    for name, neutral in _CONTRADICTING.get(live.tag, {}).items():
+        if live.get(name, neutral) != neutral:
+            changes.append(Change("/".join([*path, f"@{name}"]), live.attrib.pop(name), neutral))
     for tag in _GROUPS:
         _merge_group(live, complete, owners, tag, path, changes)
     for wanted in _owned_children(owners):
@@ -179,8 +206,13 @@ def _merge_child(
 ) -> None:
     target, current = find(complete, wanted), find(live, wanted)
     where = (*path, _step(wanted))
+    if wanted.tag in _SECTIONS:
+        target = ET.Element(wanted.tag) if target is None else target
+        current = ET.SubElement(live, wanted.tag) if current is None else current
+    elif current is None and target is not None:
+        current = _renamed(live, complete, target, where, changes)
     if target is None:
-        if current is not None:
+        if current is not None and wanted.tag not in _ESSENTIAL:
             live.remove(current)
             changes.append(Change("/".join(where), _text(current), None))
     elif current is None:
@@ -189,6 +221,49 @@ def _merge_child(
     else:
         deeper = [child for child in (find(owner, wanted) for owner in owners) if child is not None]
         _merge(current, target, deeper, where, changes)
+
+
+def _renamed(
+    live: ET.Element, complete: ET.Element, target: ET.Element, path: tuple[str, ...], changes: list[Change]
+) -> ET.Element | None:
+    """The device that has another of our names, one no longer declared, and the same thing behind it."""
+    behind = _behind(target) if target.tag in ("disk", "filesystem", "hostdev") else ()
+    for device in live.findall(target.tag):
+        alias, wanted = device.find("alias"), target.find("alias")
+        if alias is None or wanted is None or not behind or _behind(device) != behind:
+            continue
+        if find(complete, device) is None or find(complete, device) is target:
+            changes.append(Change("/".join([*path, "alias/@name"]), alias.get("name"), wanted.get("name")))
+            alias.set("name", wanted.get("name", ""))
+            return device
+    return None
+
+
+def _with_layers(complete: ET.Element, domain: ET.Element, is_layer: t.Callable[[str, str], bool]) -> ET.Element:
+    """The complete document with the files that disks came to by snapshots: going back would lose what is in them."""
+    result = complete
+    for index, disk in enumerate(complete.findall("devices/disk")):
+        current = find(_section(domain, "devices"), disk)
+        files = [None if one is None else _file(one) for one in (current, disk)]
+        if current is None or None in files or files[0] == files[1] or not is_layer(str(files[0]), str(files[1])):
+            continue
+        result = copy.deepcopy(result) if result is complete else result
+        layered = result.findall("devices/disk")[index]
+        for part, name in (("source", "file"), ("driver", "type")):
+            ours, theirs = layered.find(part), current.find(part)
+            if ours is not None and theirs is not None:
+                ours.set(name, theirs.get(name, ""))
+    return result
+
+
+def _file(disk: ET.Element) -> str | None:
+    source = disk.find("source")
+    return None if source is None else source.get("file")
+
+
+def _section(domain: ET.Element, tag: str) -> ET.Element:
+    found = domain.find(tag)
+    return ET.Element(tag) if found is None else found
 
 
 def _merge_group(
@@ -223,12 +298,23 @@ def _keep_coherent(domain: ET.Element, changes: list[Change]) -> None:
             system.remove(boot)
     if system is not None and any(path.startswith("os/firmware") for path in paths):
         # libvirt looks the image up anew; the guest's variables (nvram) stay.
-        loader = system.find("loader")
-        if loader is not None:
-            loader.text = None
-            loader.attrib.pop("type", None)
-            loader.attrib.pop("readonly", None)
-    for name in ("cputune", "memoryBacking", "memtune", "numatune"):
+        for name in ("loader", "nvram"):
+            element = system.find(name)
+            if element is not None:
+                element.text = None if name == "loader" else element.text
+                for attribute in ("type", "readonly", "template"):
+                    element.attrib.pop(attribute, None)
+    for path in paths:
+        moved = _BUS.match(path)
+        for disk in domain.findall("devices/disk") if moved else ():
+            if moved and device_name(disk) == moved.group(1):
+                # An address on the bus that it was on.
+                for address in disk.findall("address"):
+                    disk.remove(address)
+    usb = domain.find("devices/controller[@type='usb'][@model='none']")
+    if usb is not None and domain.find("devices//*[@bus='usb']") is not None:
+        usb.set("model", "qemu-xhci")
+    for name in _SECTIONS:
         section = domain.find(name)
         if section is not None and not len(section):
             domain.remove(section)

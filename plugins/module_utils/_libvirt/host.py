@@ -7,6 +7,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import typing as t
 import xml.etree.ElementTree as ET
@@ -21,6 +22,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement i
     topology_from_capabilities,
 )
 
+try:
+    import libvirt
+except ImportError:  # connection.py tells
+    pass
+
 __all__ = ["Host", "host_from_capabilities", "isolated_cpus", "read_host"]
 
 _ISOLATED = pathlib.Path("/sys/devices/system/cpu/isolated")
@@ -33,6 +39,7 @@ class Host:
     :ivar virt_types: what its QEMU can do for its own architecture, ``kvm`` first.
     :ivar page_sizes: huge page sizes in bytes.
     :ivar free_pages: huge pages that are free over all nodes, by size.
+    :ivar networks: libvirt's networks and whether each is active, None where the host does not say.
     :ivar qemu_user: numbers of the user and group that guests run as.
     """
 
@@ -42,6 +49,7 @@ class Host:
     page_sizes: tuple[int, ...]
     free_pages: t.Mapping[int, int] = field(default_factory=dict)
     qemu_user: tuple[int, int] = (0, 0)
+    networks: t.Mapping[str, bool] | None = None
 
     def virt_type(self, wanted: str) -> str:
         """The virtualization type for a new domain. :raises RtvirtError: for one that the host does not offer."""
@@ -107,7 +115,11 @@ def read_host(connection: t.Any) -> Host:
             for counts in connection.getFreePages(sizes, min(host.topology.nodes), len(host.topology.nodes)).values():
                 for size, count in counts.items():
                     free[size * 1024] = free.get(size * 1024, 0) + count
-    return replace(host, free_pages=free)
+    networks = None
+    # A host may have no driver for networks.
+    with contextlib.suppress(libvirt.libvirtError):
+        networks = {network.name(): bool(network.isActive()) for network in connection.listAllNetworks()}
+    return replace(host, free_pages=free, networks=networks)
 
 
 def isolated_cpus() -> frozenset[int]:

@@ -11,7 +11,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import closed_folder
@@ -21,7 +21,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
-__all__ = ["Settings", "check_host", "page_size", "volume_path"]
+__all__ = ["Settings", "check_host", "check_remote", "page_size", "volume_path"]
 
 _POD: Path = ("spec", "template", "spec")
 _KERNEL: Path = ("domain", "firmware", "kernelBoot", "libvirt")
@@ -60,10 +60,10 @@ def check_host(
     if page is not None and to_bytes(page) not in host.page_sizes:
         offered = ", ".join(from_bytes(size) for size in host.page_sizes) or "none"
         add(("domain", "memory", "hugepages", "pageSize"), f"this host has no pages of {page}: it offers {offered}")
+    _check_networks(spec, host, settings, add)
     if settings.local:
         _check_kernel(spec, host, add)
-    else:
-        _check_remote(spec, add)
+    _check_machine(spec, existing, add)
     if existing is not None and settings.virt_type not in ("auto", existing.definition.get("type")):
         have = existing.definition.get("type")
         problems.append(Problem("virt_type", f"{existing.name} is a {have} domain: remove it to make it another"))
@@ -93,8 +93,50 @@ def _check_kernel(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Path
             add((*_KERNEL, key), f"{path} is below {closed}, which QEMU's user may not enter: copy it elsewhere")
 
 
-def _check_remote(spec: t.Mapping[str, t.Any], add: t.Callable[[Path, str], None]) -> None:
-    for index, volume in enumerate(spec.get("volumes") or []):
-        made = "emptyDisk" in volume or "cloudInitNoCloud" in volume
-        if made or (volume.get("hostDisk") or {}).get("type") == "DiskOrCreate":
-            add(("volumes", index), "needs a file made on the hypervisor: run the module there, not by a remote uri")
+def _check_networks(
+    spec: t.Mapping[str, t.Any], host: Host, settings: Settings, add: t.Callable[[Path, str], None]
+) -> None:
+    # A VM that is only defined may be there before its networks.
+    for index, network in enumerate(spec.get("networks") or [] if settings.state != "present" else []):
+        source = network.get("libvirt") or {}
+        name = source.get("network")
+        if name and host.networks is not None and name not in host.networks:
+            have = ", ".join(sorted(host.networks)) or "none"
+            add(("networks", index, "libvirt", "network"), f"this host has no network {name!r}: it has {have}")
+        elif name and host.networks is not None and not host.networks[name]:
+            message = f"the network {name!r} is not active: start it (virsh net-start {name})"
+            add(("networks", index, "libvirt", "network"), message)
+        for key, device in (("bridge", source.get("bridge")), ("macvtap", (source.get("macvtap") or {}).get("device"))):
+            if device and settings.local and not os.path.exists(f"/sys/class/net/{device}"):
+                add(("networks", index, "libvirt", key), f"this host has no network device {device!r}")
+
+
+def _check_machine(spec: t.Mapping[str, t.Any], existing: Domain | None, add: t.Callable[[Path, str], None]) -> None:
+    wanted = ((spec.get("domain") or {}).get("machine") or {}).get("type")
+    system = None if existing is None else existing.definition.find("os/type")
+    have = None if system is None else system.get("machine")
+    if wanted and have and _is_q35(wanted) != _is_q35(have):
+        message = f"the VM was made as {have}, and its devices have their places by that: remove it (its disks stay)"
+        add(
+            ("domain", "machine", "type"), f"{message} and declare it anew, or write {'q35' if _is_q35(have) else 'pc'}"
+        )
+
+
+def _is_q35(machine: str) -> bool:
+    return machine.startswith(("q35", "pc-q35"))
+
+
+def check_remote(manifests: t.Iterable[tuple[str, Manifest]]) -> None:
+    """:raises DeclarationError: for what cannot be done from another machine: files are made where they are used."""
+    problems = [
+        Problem(
+            prefix + manifest.option_path((*_POD, "volumes", index)),
+            "needs a file made on the hypervisor: run the module there, not by a remote uri",
+        )
+        for prefix, manifest in manifests
+        for index, volume in enumerate(pod_spec(manifest.document).get("volumes") or [])
+        if {"emptyDisk", "cloudInitNoCloud"} & volume.keys()
+        or (volume.get("hostDisk") or {}).get("type") == "DiskOrCreate"
+    ]
+    if problems:
+        raise DeclarationError(problems)

@@ -27,7 +27,7 @@ except ImportError:  # connection.py tells
 
 __all__ = ["apply_live", "can_be_live"]
 
-_PIN = re.compile(r"^cputune/(vcpupin|iothreadpin|emulatorpin)(?:\[(\d+)\])?/@cpuset$")
+_PIN = re.compile(r"^cputune/(vcpupin|iothreadpin|emulatorpin)(?:\[(\d+)\])?(/@cpuset)?$")
 _DEVICE = re.compile(r"^devices/(disk|interface|hostdev)\[([^\]]+)\](/.+)?$")
 
 #: Parts of a device that libvirt's update-device changes in place, by tag.
@@ -63,16 +63,17 @@ def apply_live(
         try:
             if _PIN.match(change.path):
                 _pin(handle, change, host_cpus)
-            else:
-                _change_device(handle, change, definition, running, updated)
+            elif not _change_device(handle, change, definition, running, updated):
+                refused.append(change)
         except libvirt.libvirtError:
             refused.append(change)
     return refused
 
 
 def _pin(handle: t.Any, change: Change, host_cpus: int) -> None:
-    kind, number = t.cast("re.Match[str]", _PIN.match(change.path)).groups()
-    wanted = cpuset.parse(change.after or "")
+    kind, number, attribute = t.cast("re.Match[str]", _PIN.match(change.path)).groups()
+    after = change.after or ""
+    wanted = cpuset.parse(after if attribute else ET.fromstring(after).get("cpuset", ""))
     cpumap = tuple(cpu in wanted for cpu in range(host_cpus))
     live = libvirt.VIR_DOMAIN_AFFECT_LIVE
     if kind == "emulatorpin":
@@ -85,13 +86,15 @@ def _pin(handle: t.Any, change: Change, host_cpus: int) -> None:
 
 def _change_device(
     handle: t.Any, change: Change, definition: ET.Element, running: ET.Element, updated: set[str]
-) -> None:
+) -> bool:
+    """Add, remove or update a device; whether the guest went along with it."""
     tag, name, rest = t.cast("re.Match[str]", _DEVICE.match(change.path)).groups()
     live = libvirt.VIR_DOMAIN_AFFECT_LIVE
     if rest is None and change.after is None:
         device = t.cast(ET.Element, _device(running, tag, name))
         handle.detachDeviceFlags(ET.tostring(device, encoding="unicode"), live)
-        return
+        # libvirt waits 5 s for the guest to let go, and does not say whether it did.
+        return _device(ET.fromstring(handle.XMLDesc(0)), tag, name) is None
     device = copy.deepcopy(t.cast(ET.Element, _device(definition, tag, name)))
     if rest is None:
         # The address that the definition has may be another device's in the guest that runs.
@@ -102,6 +105,7 @@ def _change_device(
         updated.add(f"{tag}[{name}]")
         _keep_address(device, _device(running, tag, name))
         handle.updateDeviceFlags(ET.tostring(device, encoding="unicode"), live)
+    return True
 
 
 def _keep_address(device: ET.Element, current: ET.Element | None) -> None:

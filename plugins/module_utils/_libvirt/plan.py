@@ -7,6 +7,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
+import os
 import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
@@ -28,10 +29,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import
     redacted,
     write_record,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import (
-    VolumeStep,
-    plan_volumes,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep, is_layer, plan_volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
     Power,
     State,
@@ -150,8 +148,9 @@ class Planner:
         plan.power = power_steps(plan.existing.power, "stopped", restart=False)
         record = plan.existing.record
         created = set(record.created) if record else set()
-        files = [source.get("file", "") for source in plan.existing.definition.findall("devices/disk/source[@file]")]
-        for path in dict.fromkeys(files):
+        attached = [source.get("file", "") for source in plan.existing.definition.findall("devices/disk/source[@file]")]
+        # What was made for a disk that is no longer declared is ours still.
+        for path in dict.fromkeys([*attached, *(path for path in sorted(created) if os.path.exists(path))]):
             # A seed holds nothing but the declaration; it goes with the VM.
             ours = path in created and (self._settings.delete_volumes or path.endswith(".iso"))
             (plan.remove if ours else plan.keep).append(path)
@@ -229,10 +228,18 @@ class Planner:
         declared = last = _declared(plan.document, context, self._settings.virt_type)
         if record is not None and (record.manifest != now.manifest or record.shared_cpus != now.shared_cpus):
             last = _declared(record.manifest, self._last_context(record, existing, context), self._settings.virt_type)
-        definition, plan.changes = reconcile(existing.definition, complete=complete, declared=declared, last=last)
+            devices = last.find("devices")
+            if devices is not None and devices.find("interface") is not None:
+                # No longer declared is back to the default, which is an interface too.
+                devices.extend(complete.findall("devices/interface"))
+        definition, plan.changes = reconcile(
+            existing.definition, complete=complete, declared=declared, last=last, is_layer=is_layer
+        )
         if existing.running is not None:
-            running = _with_defined_cpu(existing.running, existing.definition, plan.document)
-            _merged, plan.pending = reconcile(running, complete=complete, declared=declared, last=last)
+            running = _as_asked(existing.running, existing.definition, complete, plan.document)
+            _merged, plan.pending = reconcile(
+                running, complete=complete, declared=declared, last=last, is_layer=is_layer
+            )
         for step in plan.volumes:
             if step.action == "seed":
                 seed = Change(
@@ -242,7 +249,13 @@ class Planner:
                 plan.pending += [seed] if existing.running is not None else []
         # A domain that fits is not written to, not even to be remembered; what was declared must not be forgotten.
         plan.adopted = record is None
-        forgotten = record is not None and record != now
+        # The same in other words (1Gi for 1024Mi) need not be remembered.
+        forgotten = record is not None and (
+            bool(plan.volumes)
+            or replace(record, manifest={}) != replace(now, manifest={})
+            or record.manifest.get("metadata") != now.manifest.get("metadata")
+            or ET.tostring(last) != ET.tostring(declared)
+        )
         if forgotten and not plan.changes:
             plan.changes.append(Change("metadata", "an older declaration", "this declaration"))
         if plan.changes or not existing.persistent:
@@ -272,22 +285,34 @@ def _declared(document: dict[str, t.Any], context: Context, virt_type: str) -> E
     return declared
 
 
-def _with_defined_cpu(running: ET.Element, definition: ET.Element, document: t.Mapping[str, t.Any]) -> ET.Element:
-    """The running XML, with the defined CPU model where libvirt has expanded it.
+#: Sections of the XML that libvirt shows otherwise while a guest runs than they were asked for, with the parts of the
+#: declaration that they come from.
+_EXPANDED = {"cpu": ("cpu",), "os": ("firmware", "machine")}
 
-    A running guest shows host-model as the model and features that it came to. It is in force if the guest was started
-    with the same declaration of CPUs, which its own copy of the record tells.
+
+def _as_asked(
+    running: ET.Element, definition: ET.Element, complete: ET.Element, document: t.Mapping[str, t.Any]
+) -> ET.Element:
+    """The running XML with its CPU and firmware as they were asked for, where libvirt has expanded them.
+
+    A running guest shows host-model as the model and features that it came to, and firmware as the files that were
+    chosen. What is declared is in force if the guest was started with the same declaration of it, which its own copy of
+    the record tells; without a record, what is defined is taken to be.
     """
-    cpu, defined = running.find("cpu"), definition.find("cpu")
-    if cpu is None or defined is None or defined.get("mode") not in ("host-model", "maximum"):
-        return running
     started = read_record(running)
-    if started is not None and _cpu(started.manifest) != _cpu(document):
-        return running
     result = ET.Element(running.tag, running.attrib)
-    result.extend(defined if child is cpu else child for child in running)
+    for child in running:
+        asked = None
+        if child.tag in _EXPANDED:
+            parts = _EXPANDED[child.tag]
+            if started is None:
+                asked = definition.find(child.tag)
+            elif _parts(started.manifest, parts) == _parts(document, parts):
+                asked = complete.find(child.tag)
+        result.append(child if asked is None else asked)
     return result
 
 
-def _cpu(document: t.Mapping[str, t.Any]) -> t.Any:
-    return (pod_spec(document).get("domain") or {}).get("cpu")
+def _parts(document: t.Mapping[str, t.Any], names: tuple[str, ...]) -> list[t.Any]:
+    domain = pod_spec(document).get("domain") or {}
+    return [domain.get(name) for name in names]

@@ -66,9 +66,7 @@ def describe_outcome(connection: t.Any, outcome: Outcome, *, check_mode: bool) -
     if check_mode:
         predicted = {"xml": _printed(plan.after), "pins": pins_of(plan.after), "state": _predicted_state(outcome)}
         result.update(predicted, uuid=plan.existing.uuid if plan.existing else None, addresses=[])
-        restarts = any(step.startswith("start") for step in outcome.actions)
-        up = plan.existing is not None and plan.existing.running is not None
-        return {**result, "restart_required": bool(outcome.pending) and up and not restarts}
+        return {**result, "restart_required": bool(outcome.pending) and result["state"] != "shutoff"}
     domain = plan.existing
     if outcome.changed or domain is None:
         domain = observe(connection.lookupByName(plan.domain_name))

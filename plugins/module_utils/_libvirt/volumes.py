@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -26,7 +27,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
-__all__ = ["VolumeStep", "apply_volume", "closed_folder", "plan_volumes", "remove_files"]
+__all__ = ["VolumeStep", "apply_volume", "closed_folder", "is_layer", "plan_volumes", "remove_files"]
 
 _QCOW2_MAGIC = b"QFI\xfb"
 _BLOCK = 1 << 20
@@ -138,6 +139,15 @@ def _virtual_size(path: str, image_format: str) -> int | None:
             header = file.read(32)
             return int.from_bytes(header[24:32], "big") if header.startswith(_QCOW2_MAGIC) else None
         return file.seek(0, os.SEEK_END)
+
+
+def is_layer(path: str, base: str) -> bool:
+    """Whether an image is a layer over another: the other is in its chain of backing files."""
+    try:
+        chain = json.loads(_qemu_img("info", "--backing-chain", "--force-share", "--output=json", path))
+    except RtvirtError:
+        return False
+    return any(image.get("filename") == base for image in chain[1:])
 
 
 def apply_volume(step: VolumeStep, *, vm_name: str) -> None:
@@ -270,11 +280,12 @@ def _failing(action: str) -> t.Iterator[None]:
         raise RtvirtError(f"{action}: {error}") from error
 
 
-def _qemu_img(*arguments: str) -> None:
-    command = ["qemu-img", arguments[0], "-q", *arguments[1:]]
+def _qemu_img(*arguments: str) -> str:
+    command = ["qemu-img", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise RtvirtError("qemu-img is not installed on this host: install qemu-utils (qemu-img)") from error
     if done.returncode:
         raise RtvirtError(f"{' '.join(command)}: {done.stderr.strip()}", rc=done.returncode)
+    return done.stdout

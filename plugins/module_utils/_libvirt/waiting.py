@@ -44,7 +44,6 @@ def wait_until(
     done: t.Callable[[], bool],
     *,
     timeout: float,
-    connection: t.Any,
     failed: t.Callable[[], str | None] = lambda: None,
 ) -> bool:
     """Turn the event loop until a condition holds; whether it did within ``timeout`` seconds.
@@ -55,15 +54,14 @@ def wait_until(
     deadline = time.monotonic() + timeout
     timer = libvirt.virEventAddTimeout(_TICK, lambda *_timer: None, None)
     try:
-        while not done():
-            reason = failed()
-            if reason:
-                raise WaitError(reason)
-            if time.monotonic() >= deadline:
-                return False
-            if not connection.isAlive():
-                raise WaitError("libvirtd went away while waiting; run the task again")
-            libvirt.virEventRunDefaultImpl()
+        with doing("wait"):
+            while not done():
+                reason = failed()
+                if reason:
+                    raise WaitError(reason)
+                if time.monotonic() >= deadline:
+                    return False
+                libvirt.virEventRunDefaultImpl()
         return True
     finally:
         libvirt.virEventRemoveTimeout(timer)

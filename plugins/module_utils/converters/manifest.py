@@ -62,6 +62,8 @@ _FIELDS: dict[str, Path] = {
     "networks": (*_POD, "networks"),
 }
 
+_OPTION_OF = {at: option for option, at in _FIELDS.items()}
+
 #: Options whose items KubeVirt keeps in two lists: (option, the nested key, the item's list, the nested value's list).
 _PAIRED: tuple[tuple[str, str, Path, Path], ...] = (
     ("disks", "volume", (*_DEVICES, "disks"), (*_POD, "volumes")),
@@ -95,9 +97,9 @@ class Manifest:
         return None if value is None else str(value)
 
     def option_path(self, path: Path) -> str:
-        """The option that set a field, as a path: the deepest place known, then the rest of the field's own path."""
+        """The option that set a field, or would: the deepest place known, then the rest of the field's own path."""
         for length in range(len(path), 0, -1):
-            origin = self.origins.get(path[:length])
+            origin = self.origins.get(path[:length]) or _OPTION_OF.get(path[:length])
             if origin is not None:
                 return _join(origin, path[length:])
         return render_path(path)

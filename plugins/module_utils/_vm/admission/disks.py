@@ -36,7 +36,7 @@ def check_disks(report: Report) -> None:
     names: set[str] = set()
     for at, disk in report.items("disks"):
         _check_disk(report, at, disk, names)
-        if disk.get("name") not in volumes:
+        if disk.get("name") not in volumes and target_kind(disk) != "cdrom":
             report.add(
                 (*at, "name"), f"{disk.get('name')!r} has no volume: add one of that name, or a volume to the disk"
             )

@@ -71,10 +71,11 @@ def _cputune(spec: dict[str, t.Any], cpu: dict[str, t.Any], context: Context) ->
             el("iothreadpin", {"iothread": index + 1, "cpuset": cpuset.format_ranges(cpus)})
             for index, cpus in enumerate(placement.io_threads)
         ]
-    realtime = realtime_vcpus(cpu, context.vcpus)
-    if realtime:
-        vcpus = cpuset.format_ranges(realtime)
-        children.append(el("vcpusched", {"vcpus": vcpus, "scheduler": "fifo", "priority": REALTIME_PRIORITY}))
+    children += [
+        # One for each vCPU, as libvirt prints them.
+        el("vcpusched", {"vcpus": vcpu, "scheduler": "fifo", "priority": REALTIME_PRIORITY})
+        for vcpu in sorted(realtime_vcpus(cpu, context.vcpus))
+    ]
     children += _quota(spec, cpu, context)
     return container("cputune", *children)
 

@@ -114,7 +114,7 @@ def _disk(
         {"type": "block" if device else "file", "device": kind},
         _driver(disk, kind, volume, queues, thread, context),
         el("source", source) if any(source.values()) else None,
-        el("target", {"dev": target, "bus": bus_of(disk), "tray": settings.get("tray")}),
+        el("target", {"dev": target, "bus": bus_of(disk), "tray": "open" if settings.get("tray") == "open" else None}),
         _block_size(disk.get("blockSize")),
         el("readonly") if read_only else None,
         el("shareable") if disk.get("shareable") else None,

@@ -83,7 +83,7 @@ def _domain(spec: dict[str, t.Any], context: Context) -> ET.Element:
         "domain",
         {"type": context.virt_type},
         el("name", None, context.domain_name) if complete else None,
-        None if firmware.get("uuid") is None else el("uuid", None, str(firmware["uuid"])),
+        None if firmware.get("uuid") is None else el("uuid", None, str(firmware["uuid"]).lower()),
         *memory_elements(spec, context),
         *cpu_elements(spec, context),
         *firmware_elements(spec, context),

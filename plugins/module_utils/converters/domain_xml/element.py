@@ -64,10 +64,12 @@ def absent(tag: str, attributes: t.Mapping[str, t.Any] | None = None) -> ET.Elem
 
 
 def strip_absent(root: ET.Element) -> ET.Element:
-    """Take the marks of ruled out elements out of a tree, in place."""
-    for parent in list(root.iter()):
-        for child in [child for child in parent if child.get(ABSENT)]:
-            parent.remove(child)
+    """Take the marks of ruled out elements out of a tree, in place, and the parents that held nothing else."""
+    for child in list(root):
+        held = len(child)
+        strip_absent(child)
+        if child.get(ABSENT) or (held and not len(child) and not child.attrib):
+            root.remove(child)
     return root
 
 

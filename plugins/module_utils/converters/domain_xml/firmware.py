@@ -26,7 +26,7 @@ _HYPERV_VALUES = {"spinlocks": ("spinlocks", "retries"), "vendorid": ("vendorid"
 
 def firmware_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
     domain = spec["domain"]
-    return [_os(domain, context), _features(domain, context), _clock(domain.get("clock"))]
+    return [_os(domain, context), _features(domain, context), _clock(domain.get("clock"), context)]
 
 
 def _os(domain: dict[str, t.Any], context: Context) -> ET.Element | None:
@@ -56,13 +56,14 @@ def _os(domain: dict[str, t.Any], context: Context) -> ET.Element | None:
     return el("os", attributes, *children)
 
 
-def _secure_boot(secure: bool | None) -> list[ET.Element]:
+def _secure_boot(secure: bool | None) -> list[ET.Element | None]:
     """libvirt picks the firmware image by these features (descriptors of /usr/share/qemu/firmware)."""
     if secure is None:
         return []
     # Keys are enrolled in the NVRAM template; secure boot without them verifies nothing.
     features = [el("feature", {"enabled": yes_no(secure), "name": name}) for name in ("enrolled-keys", "secure-boot")]
-    return [el("firmware", None, *features), el("loader", {"secure": yes_no(secure)})]
+    # libvirt 9.0 refuses secure="no" beside its own selection.
+    return [el("firmware", None, *features), el("loader", {"secure": "yes"}) if secure else None]
 
 
 def _features(domain: dict[str, t.Any], context: Context) -> ET.Element | None:
@@ -113,7 +114,7 @@ def _on_off(value: t.Any) -> str:
     return "on" if value else "off"
 
 
-def _clock(clock: dict[str, t.Any] | None) -> ET.Element | None:
+def _clock(clock: dict[str, t.Any] | None, context: Context) -> ET.Element | None:
     if clock is None:
         return None
     timers = [
@@ -123,7 +124,7 @@ def _clock(clock: dict[str, t.Any] | None) -> ET.Element | None:
                 "name": _TIMERS[name],
                 "tickpolicy": (timer or {}).get("tickPolicy"),
                 "track": (timer or {}).get("track"),
-                "present": yes_no((timer or {}).get("present", True)),
+                "present": _present(timer or {}, context),
             },
         )
         for name, timer in (clock.get("timer") or {}).items()
@@ -134,3 +135,7 @@ def _clock(clock: dict[str, t.Any] | None) -> ET.Element | None:
     if offset is not None:
         return el("clock", {"offset": "variable", "adjustment": offset, "basis": "utc"}, *timers)
     return el("clock", {"offset": "utc"}, *timers)
+
+
+def _present(timer: dict[str, t.Any], context: Context) -> str | None:
+    return yes_no(timer.get("present", True)) if context.complete or "present" in timer else None

@@ -27,10 +27,20 @@ def memory_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element
     limit = ((domain.get("resources") or {}).get("limits") or {}).get("memory")
     return [
         None if amount is None else el("memory", {"unit": "KiB"}, kib(to_bytes(amount))),
-        None if limit is None else el("memtune", None, el("hard_limit", {"unit": "KiB"}, kib(to_bytes(limit)))),
+        None if limit is None else _hard_limit(to_bytes(limit), context),
         _backing(spec, domain, context),
         _numatune(spec, context),
     ]
+
+
+def _hard_limit(limit: int, context: Context) -> ET.Element:
+    """The limit of the whole QEMU: the guest's, and what QEMU itself needs.
+
+    Without it the kernel would kill a guest that uses all of its memory. KubeVirt adds an overhead to a pod's limit as
+    well: 8 MiB for each vCPU, page tables of 1/512 of the memory, and a fixed part, here 256 MiB.
+    """
+    overhead = limit // 512 + context.vcpus * 8 * 2**20 + 256 * 2**20
+    return el("memtune", None, el("hard_limit", {"unit": "KiB"}, kib(limit + overhead)))
 
 
 def _backing(spec: dict[str, t.Any], domain: dict[str, t.Any], context: Context) -> ET.Element | None:

@@ -132,7 +132,8 @@ def _disks(domain: ET.Element) -> tuple[list[dict[str, t.Any]], list[dict[str, t
     for disk in domain.findall("devices/disk"):
         source, driver = _attributes(disk, "source"), _attributes(disk, "driver")
         kind = disk.get("device", "disk")
-        if not {"file", "dev"} & source.keys() or kind not in ("disk", "cdrom", "lun"):
+        is_empty = not {"file", "dev"} & source.keys()
+        if kind not in ("disk", "cdrom", "lun") or (is_empty and (kind != "cdrom" or source)):
             continue
         name = device_name(disk) or str(_attribute(disk, "target", "dev"))
         boot = _attribute(disk, "boot", "order")
@@ -145,6 +146,8 @@ def _disks(domain: ET.Element) -> tuple[list[dict[str, t.Any]], list[dict[str, t
                 **_some(shareable=True if disk.find("shareable") is not None else None),
             }
         )
+        if is_empty:
+            continue
         volume: dict[str, t.Any] = {"name": name}
         if "file" in source:
             volume["hostDisk"] = {"path": source["file"], "type": "Disk"}

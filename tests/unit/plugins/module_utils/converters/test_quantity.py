@@ -54,7 +54,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters import quan
 def test_to_bytes(value: str | int, count: int) -> None:
     exact = quantity.to_bytes(value)
     assert exact == count
-    assert type(exact) is int
+    assert isinstance(exact, int)
 
 
 @pytest.mark.parametrize(
