@@ -48,7 +48,7 @@ def test_another_family_of_machine_types_is_refused(bed: Bed, before: str, after
     """Every PCI device would get another place, which guests take for other devices."""
     run_one(**bed.bare(machine_type=before, disks=[bed.disk("root")]))
     xml = ET.tostring(bed.xml())
-    with pytest.raises(TaskError, match="^machine_type: .* declare it anew"):
+    with pytest.raises(TaskError, match=r"^machine_type: .* declare it anew"):
         run_one(**bed.bare(machine_type=after, disks=[bed.disk("root")]))
     assert ET.tostring(bed.xml()) == xml
 

@@ -61,7 +61,7 @@ class Bench:
         domain.find("devices").extend(
             ET.fromstring(device)
             for device in (
-                "<disk type='file' device='disk'><source file='/srv/foreign.img'/><target dev='sdx' bus='usb'/></disk>",
+                "<disk type='file'><source file='/srv/foreign.img'/><target dev='vdx' bus='virtio'/></disk>",
                 "<interface type='bridge'><mac address='52:54:00:ff:ff:ff'/><source bridge='br9'/></interface>",
                 "<sound model='ich9'/>",
             )
