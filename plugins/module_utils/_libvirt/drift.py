@@ -47,7 +47,7 @@ _CONTRADICTING: dict[str, dict[str, str | None]] = {
     "topology": {"clusters": "1", "dies": "1"},
 }
 
-#: Elements that no domain can be without: no longer declared, they stay as they are.
+#: The element that no domain can be without and that has no default: no longer declared, it stays as it is.
 _ESSENTIAL = ("memory",)
 
 _BUS = re.compile(r"^devices/disk\[(.+)\]/target/@bus$")
@@ -99,8 +99,8 @@ def reconcile(
     return merged, changes
 
 
-def find(parent: ET.Element, wanted: ET.Element) -> ET.Element | None:
-    """The child of ``parent`` that is the same thing as ``wanted``."""
+def find(parent: ET.Element, wanted: ET.Element, others: t.Container[ET.Element] = ()) -> ET.Element | None:
+    """The child of ``parent`` that is the same thing as ``wanted``; one of ``others`` only if it has its very name."""
     siblings = parent.findall(wanted.tag)
     for sibling in siblings:
         if _key(sibling) == _key(wanted):
@@ -108,7 +108,8 @@ def find(parent: ET.Element, wanted: ET.Element) -> ET.Element | None:
     if wanted.tag not in _NAMED:
         return None
     behind = _behind(wanted)
-    return next((s for s in siblings if device_name(s) is None and behind and _behind(s) == behind), None)
+    unnamed = (sibling for sibling in siblings if device_name(sibling) is None and sibling not in others)
+    return next((sibling for sibling in unnamed if behind and _behind(sibling) == behind), None)
 
 
 def _key(element: ET.Element) -> tuple[str | None, ...]:
@@ -157,9 +158,10 @@ def _merge(
             changes.append(Change("/".join([*path, f"@{name}"]), live.attrib.pop(name), neutral))
     for tag in _GROUPS:
         _merge_group(live, complete, owners, tag, path, changes)
+    done: list[ET.Element] = []
     for wanted in _owned_children(owners):
         if wanted.tag not in _GROUPS and wanted.tag != "alias":
-            _merge_child(live, complete, owners, wanted, path, changes)
+            _merge_child(live, complete, owners, wanted, path, changes, done)
 
 
 def _merge_attributes(
@@ -203,8 +205,10 @@ def _merge_child(
     wanted: ET.Element,
     path: tuple[str, ...],
     changes: list[Change],
+    done: list[ET.Element],
 ) -> None:
-    target, current = find(complete, wanted), find(live, wanted)
+    """Merge one child; ``done`` are the live ones that are another declared thing already."""
+    target, current = find(complete, wanted), find(live, wanted, done)
     where = (*path, _step(wanted))
     if wanted.tag in _SECTIONS:
         target = ET.Element(wanted.tag) if target is None else target
@@ -212,13 +216,14 @@ def _merge_child(
     elif current is None and target is not None:
         current = _renamed(live, complete, target, where, changes)
     if target is None:
-        if current is not None and wanted.tag not in _ESSENTIAL:
+        if current is not None and where != _ESSENTIAL:
             live.remove(current)
             changes.append(Change("/".join(where), _text(current), None))
     elif current is None:
         live.append(copy.deepcopy(target))
         changes.append(Change("/".join(where), None, _text(target)))
     else:
+        done.append(current)
         deeper = [child for child in (find(owner, wanted) for owner in owners) if child is not None]
         _merge(current, target, deeper, where, changes)
 

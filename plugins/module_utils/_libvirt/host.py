@@ -13,7 +13,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import (
@@ -52,24 +52,22 @@ class Host:
     networks: t.Mapping[str, bool] | None = None
 
     def virt_type(self, wanted: str) -> str:
-        """The virtualization type for a new domain. :raises RtvirtError: for one that the host does not offer."""
+        """The virtualization type for a new domain. :raises DeclarationError: for one that the host does not offer."""
         if wanted == "auto":
             return self.virt_types[0]
         if wanted not in self.virt_types:
-            raise RtvirtError(f"virt_type: this host offers no {wanted}: write auto or {' or '.join(self.virt_types)}")
+            message = f"this host offers no {wanted}: write auto or {' or '.join(self.virt_types)}"
+            raise DeclarationError([Problem("virt_type", message)])
         return wanted
 
     def pool(self, wanted: str | None, isolated: frozenset[int]) -> frozenset[int]:
-        """CPUs for dedicated vCPUs. :raises RtvirtError: for CPUs that the host does not have."""
+        """CPUs for dedicated vCPUs. :raises DeclarationError: for CPUs that the host does not have."""
         if wanted is None:
             return default_pool(self.topology, isolated)
         pool = cpuset.parse(wanted, self.topology.cpus)
-        missing = pool - self.topology.cpus
+        missing, have = (cpuset.format_ranges(cpus) for cpus in (pool - self.topology.cpus, self.topology.cpus))
         if missing:
-            raise RtvirtError(
-                f"cpu_pool: this host has no CPU {cpuset.format_ranges(missing)}: "
-                f"its CPUs are {cpuset.format_ranges(self.topology.cpus)}"
-            )
+            raise DeclarationError([Problem("cpu_pool", f"this host has no CPU {missing}: its CPUs are {have}")])
         return pool
 
 

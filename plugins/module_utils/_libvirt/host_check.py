@@ -11,17 +11,18 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import closed_folder
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
-__all__ = ["Settings", "check_host", "check_remote", "page_size", "volume_path"]
+__all__ = ["Settings", "check_host", "check_pool", "check_remote", "page_size", "volume_path"]
 
 _POD: Path = ("spec", "template", "spec")
 _KERNEL: Path = ("domain", "firmware", "kernelBoot", "libvirt")
@@ -68,6 +69,14 @@ def check_host(
         have = existing.definition.get("type")
         problems.append(Problem("virt_type", f"{existing.name} is a {have} domain: remove it to make it another"))
     return problems
+
+
+def check_pool(wanted: str | None) -> None:
+    """:raises DeclarationError: for a pool that is no set of CPUs; whether the host has them is not known yet."""
+    try:
+        cpuset.parse(wanted or "", range(cpuset.CPU_LIMIT))
+    except ConversionError as error:
+        raise DeclarationError([Problem("cpu_pool", error.message)]) from error
 
 
 def page_size(spec: t.Mapping[str, t.Any]) -> str | None:

@@ -148,12 +148,12 @@ class Planner:
         plan.power = power_steps(plan.existing.power, "stopped", restart=False)
         record = plan.existing.record
         created = set(record.created) if record else set()
+        seeds = set(record.seeds) if record else set()
         attached = [source.get("file", "") for source in plan.existing.definition.findall("devices/disk/source[@file]")]
         # What was made for a disk that is no longer declared is ours still.
-        for path in dict.fromkeys([*attached, *(path for path in sorted(created) if os.path.exists(path))]):
-            # A seed holds nothing but the declaration; it goes with the VM.
-            ours = path in created and (self._settings.delete_volumes or path.endswith(".iso"))
-            (plan.remove if ours else plan.keep).append(path)
+        for path in dict.fromkeys([*attached, *(path for path in sorted(created | seeds) if os.path.exists(path))]):
+            goes = path in seeds or (path in created and self._settings.delete_volumes)
+            (plan.remove if goes else plan.keep).append(path)
         return plan
 
     def _context(self, manifest: Manifest, prefix: str, existing: Domain | None) -> Context:
@@ -189,11 +189,12 @@ class Planner:
         """Huge pages for a guest that is about to start: QEMU's own message would come when all else is done."""
         spec = pod_spec(manifest.document)
         page = page_size(spec)
-        if page is None or not {"start", "start paused"} & set(plan.power):
+        restarts = plan.allow_restart and bool(plan.pending)
+        if page is None or not (restarts or {"start", "start paused"} & set(plan.power)):
             return
         size = to_bytes(page)
         needed = int(complete.findtext("memory", "0")) * 1024 // size
-        held = needed if plan.existing is not None and plan.existing.running is not None else 0
+        held = 0 if plan.existing is None else _pages_held(plan.existing.running, size)
         free = self._host.free_pages.get(size, 0) + held - self._pages.get(size, 0)
         if needed > free:
             path = prefix + manifest.option_path((*_POD, "domain", "memory", "hugepages", "pageSize"))
@@ -218,9 +219,13 @@ class Planner:
     def _plan_definition(self, plan: VmPlan, context: Context, complete: ET.Element) -> None:
         existing = plan.existing
         record = existing.record if existing else None
-        created = [step.path for step in plan.volumes if step.action != "grow"]
-        created = sorted({*created, *(record.created if record else ())})
-        now = Record(redacted(plan.document), tuple(created), context.shared_cpus)
+        before = Record({}) if record is None else record
+        now = Record(
+            manifest=redacted(plan.document),
+            created=_and_new(before.created, plan.volumes, "create"),
+            seeds=_and_new(before.seeds, plan.volumes, "seed"),
+            shared_cpus=context.shared_cpus,
+        )
         if existing is None:
             plan.definition = complete
             write_record(plan.definition, now)
@@ -276,6 +281,17 @@ class Planner:
         except PlacementError:
             return context
         return replace(last, shared_cpus=record.shared_cpus)
+
+
+def _pages_held(running: ET.Element | None, size: int) -> int:
+    """Huge pages that a guest gives back when it stops."""
+    if running is None or running.find("memoryBacking/hugepages") is None:
+        return 0
+    return int(running.findtext("memory", "0")) * 1024 // size
+
+
+def _and_new(paths: tuple[str, ...], steps: list[VolumeStep], action: str) -> tuple[str, ...]:
+    return tuple(sorted({*paths, *(step.path for step in steps if step.action == action)}))
 
 
 def _declared(document: dict[str, t.Any], context: Context, virt_type: str) -> ET.Element:

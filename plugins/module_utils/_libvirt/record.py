@@ -27,12 +27,14 @@ _SECRETS = ("userData", "userDataBase64", "networkData", "networkDataBase64")
 @dataclass(frozen=True)
 class Record:
     """:ivar manifest: the declaration as last applied, secrets as hashes.
-    :ivar created: paths of the files that were created for the VM, sorted.
+    :ivar created: paths of the disks that were created for the VM, sorted.
+    :ivar seeds: paths of its cloud-init images, sorted; they hold nothing but the declaration.
     :ivar shared_cpus: host CPUs that its floating vCPUs were confined to, None for none.
     """
 
     manifest: dict[str, t.Any]
     created: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
     shared_cpus: str | None = None
 
 
@@ -54,7 +56,12 @@ def read_record(domain: ET.Element) -> Record | None:
     if element is None or not element.text:
         return None
     data = json.loads(element.text)
-    return Record(data["manifest"], tuple(data.get("created", ())), data.get("shared_cpus"))
+    return Record(
+        manifest=data["manifest"],
+        created=tuple(data.get("created", ())),
+        seeds=tuple(data.get("seeds", ())),
+        shared_cpus=data.get("shared_cpus"),
+    )
 
 
 def write_record(domain: ET.Element, record: Record) -> None:

@@ -112,7 +112,9 @@ def _plan_disk(
     size = None if given.get("capacity") is None else to_bytes(given["capacity"])
     creates = kind == "emptyDisk" or given.get("type") == "DiskOrCreate"
     own = volume.get("libvirt") or {}
-    if os.path.exists(path):
+    if os.path.isdir(path):
+        problems.append(Problem(f"[{index}].{kind}.path", f"{path} is a folder: write the path of a file in it"))
+    elif os.path.exists(path):
         actual = _virtual_size(path, volume_format(volume))
         if actual is None:
             message = f"{path} is no {volume_format(volume)} image: write the format that the file has"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, overlay, render_path
 
-__all__ = ["API_VERSION", "NAMED_LISTS", "Manifest", "from_options", "merge_options", "pod_spec"]
+__all__ = ["API_VERSION", "NAMED_LISTS", "Manifest", "from_options", "mapping_at", "merge_options", "pod_spec"]
 
 API_VERSION = "kubevirt.io/v1"
 
@@ -62,7 +62,21 @@ _FIELDS: dict[str, Path] = {
     "networks": (*_POD, "networks"),
 }
 
-_OPTION_OF = {at: option for option, at in _FIELDS.items()}
+#: Options with suboptions of their own, not in KubeVirt's shape.
+_STRUCTURED = {"cloud_init", "firmware"}
+
+#: The option to set a field by, for messages about fields that nobody set.
+_OPTION_OF: dict[Path, str] = {
+    **{at: option for option, at in _FIELDS.items()},
+    (*_DOMAIN, "cpu", "realtime"): "realtime",
+    (*_DOMAIN, "cpu", "realtime", "mask"): "realtime_mask",
+    (*_DOMAIN, "cpu", "numa", "guestMappingPassthrough"): "numa_passthrough",
+    (*_DOMAIN, "firmware", "bootloader"): "firmware.bootloader",
+    (*_DOMAIN, "firmware", "bootloader", "efi", "secureBoot"): "firmware.secure_boot",
+    (*_DOMAIN, "features", "smm"): "firmware.smm",
+    (*_DEVICES, "disks"): "disks",
+    (*_DEVICES, "interfaces"): "interfaces",
+}
 
 #: Options whose items KubeVirt keeps in two lists: (option, the nested key, the item's list, the nested value's list).
 _PAIRED: tuple[tuple[str, str, Path, Path], ...] = (
@@ -128,14 +142,27 @@ def _join(origin: str, rest: Path) -> str:
 
 def merge_options(defaults: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """One entry of ``vms`` over the task's own options; an option that is None counts as not given."""
-    base = {key: value for key, value in defaults.items() if value is not None}
-    return t.cast("dict[str, t.Any]", overlay(base, {key: value for key, value in entry.items() if value is not None}))
+    return t.cast("dict[str, t.Any]", overlay(_given(defaults), _given(entry)))
+
+
+def _given(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options without those that Ansible sets to None because they were not given, suboptions included."""
+    given = {key: value for key, value in options.items() if value is not None}
+    for option in _STRUCTURED & given.keys():
+        given[option] = {key: value for key, value in given[option].items() if value is not None}
+    return given
 
 
 def pod_spec(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """``spec.template.spec`` of a VirtualMachine, empty where the manifest has none."""
-    spec = document.get("spec") or {}
-    return t.cast("dict[str, t.Any]", (spec.get("template") or {}).get("spec") or {})
+    return mapping_at(document, "spec", "template", "spec")
+
+
+def mapping_at(value: t.Any, *keys: str) -> dict[str, t.Any]:
+    """The mapping at a place, empty where there is none or something else."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def from_options(options: t.Mapping[str, t.Any]) -> Manifest:
@@ -143,7 +170,7 @@ def from_options(options: t.Mapping[str, t.Any]) -> Manifest:
 
     The shape of nested parts is not judged here: admission does, on the whole manifest.
     """
-    given = {key: value for key, value in options.items() if value is not None}
+    given = _given(options)
     manifest = Manifest()
     if "definition" in given:
         manifest.lay((), given["definition"], "definition")
@@ -180,11 +207,16 @@ def _lay_pairs(
 
 def _lay_cpu_modes(manifest: Manifest, given: t.Mapping[str, t.Any]) -> None:
     cpu: Path = (*_DOMAIN, "cpu")
-    if given.get("numa_passthrough"):
-        manifest.lay((*cpu, "numa", "guestMappingPassthrough"), {}, "numa_passthrough")
-    if given.get("realtime"):
-        manifest.lay((*cpu, "realtime"), {}, "realtime")
-    if "realtime_mask" in given:
+    for option, at in (
+        ("numa_passthrough", (*cpu, "numa", "guestMappingPassthrough")),
+        ("realtime", (*cpu, "realtime")),
+    ):
+        if given.get(option):
+            manifest.lay(at, {}, option)
+        elif given.get(option) is False and at[-1] in mapping_at(manifest.document, *map(str, at[:-1])):
+            # Off, although the definition has it.
+            manifest.lay(at, None, option)
+    if "realtime_mask" in given and given.get("realtime") is not False:
         manifest.lay((*cpu, "realtime", "mask"), given["realtime_mask"], "realtime_mask")
 
 
@@ -217,7 +249,7 @@ def _lay_cloud_init(manifest: Manifest, cloud_init: t.Mapping[str, t.Any] | None
 
 
 def _user_data(cloud_init: t.Mapping[str, t.Any]) -> str | None:
-    """The user data: as given, or a cloud-config of the short forms. Both at once only for a dict of user data."""
+    """The user data: text as given, or a cloud-config of the short forms and a mapping of user data."""
     short = {
         key: cloud_init[key] for key in ("hostname", "users", "ssh_authorized_keys") if cloud_init.get(key) is not None
     }

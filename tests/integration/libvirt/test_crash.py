@@ -125,7 +125,7 @@ def test_a_definition_whose_answer_is_lost_keeps_its_files(
         with pytest.raises(TaskError):
             run(**options)
     restart()
-    whole = {"root.img", f"{bed.name()}-cloudinit.iso"}
+    whole = {"root.img", f"{bed.name()}.cloudinit.iso"}
     assert set(bed.files()) == (whole if bed.domains() else set())
     run(**options)
     assert set(bed.files()) == whole

@@ -151,7 +151,7 @@ def test_only_files_that_we_made_are_removed(bed: Bed) -> None:
     disks = [bed.disk("ours"), bed.disk("theirs", "1Mi"), given, empty, cdrom]
     run_one(**bed.bare(disks=disks, cloud_init={"hostname": "one"}))
     theirs = ["given.img", "medium.iso", "theirs.img"]
-    made = {f"{bed.name()}-cloudinit.iso", f"{bed.name()}-empty.qcow2", "ours.img"}
+    made = {f"{bed.name()}.cloudinit.iso", f"{bed.name()}.empty.qcow2", "ours.img"}
     assert set(bed.files()) == {*theirs, *made}
     predicted = run_one(check=True, name=bed.name(), state="absent", delete_volumes=True)
     gone = run_one(name=bed.name(), state="absent", delete_volumes=True)
@@ -178,7 +178,7 @@ def test_a_disk_grows_and_never_shrinks(bed: Bed) -> None:
 
 
 def test_a_changed_seed_is_written_anew_and_an_unchanged_one_not(bed: Bed) -> None:
-    seed = bed.folder / f"{bed.name()}-cloudinit.iso"
+    seed = bed.folder / f"{bed.name()}.cloudinit.iso"
     run_one(**bed.bare(cloud_init={"hostname": "one"}))
     inode = seed.stat().st_ino
     assert run_one(**bed.bare(cloud_init={"hostname": "one"}))["changed"] is False

@@ -83,7 +83,7 @@ def _check_host_device(report: Report, at: Path, device: dict[str, t.Any]) -> No
         report.add((*at, "deviceName"), "names a cluster's resource: on libvirt write the device's pci or mdev")
     elif len(kinds) != 1:
         report.add(at, f"has {' and '.join(kinds) or 'no device'}: write exactly one of pci or mdev")
-    elif kinds == ["pci"] and not PCI_ADDRESS.match(device["pci"]):
+    elif kinds == ["pci"] and not PCI_ADDRESS.fullmatch(device["pci"]):
         report.add((*at, "pci"), f"{device['pci']!r} is no PCI address: write it as lspci -D does, 0000:3b:00.0")
     elif kinds == ["mdev"]:
         _check_uuid(report, (*at, "mdev"), device["mdev"])

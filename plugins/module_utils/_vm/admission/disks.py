@@ -36,6 +36,13 @@ def check_disks(report: Report) -> None:
     names: set[str] = set()
     for at, disk in report.items("disks"):
         _check_disk(report, at, disk, names)
+        volume = volumes.get(disk.get("name"), {})
+        if (
+            report.backend == "libvirt"
+            and target_kind(disk) == "lun"
+            and not (volume.get("libvirt") or {}).get("device")
+        ):
+            report.add((*at, "lun"), "needs a block device: give it a volume with libvirt.device, or write disk")
         if disk.get("name") not in volumes and target_kind(disk) != "cdrom":
             report.add(
                 (*at, "name"), f"{disk.get('name')!r} has no volume: add one of that name, or a volume to the disk"
@@ -50,7 +57,7 @@ def check_disks(report: Report) -> None:
 
 def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], names: set[str]) -> None:
     name = str(disk.get("name") or "")
-    if not DNS_LABEL.match(name):
+    if not DNS_LABEL.fullmatch(name):
         report.add((*at, "name"), f"{name!r} is no DNS label: write lower-case letters, digits and -")
     if name in names:
         report.add((*at, "name"), f"{name!r} stands twice: disks must not have the same name")
@@ -67,7 +74,7 @@ def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], names: set[str
         report.add((*at, "io"), "native needs cache none: set cache, or io threads")
     if disk.get("shareable") and disk.get("cache") not in (None, "none"):
         report.add((*at, "cache"), "a shareable disk needs cache none")
-    if disk.get("serial") is not None and not _SERIAL.match(str(disk["serial"])):
+    if disk.get("serial") is not None and not _SERIAL.fullmatch(str(disk["serial"])):
         report.add((*at, "serial"), "write at most 256 of letters, digits and _.+-")
     _check_block_size(report, at, (disk.get("blockSize") or {}).get("custom"))
 
@@ -83,6 +90,8 @@ def _check_target(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
         report.add((*at, kind, "readonly"), "a SATA hard disk cannot be read-only: write bus virtio or scsi")
     if kind == "cdrom":
         report.choice((*at, kind, "tray"), settings.get("tray"), ("open", "closed"))
+    if kind == "lun" and bus not in ("scsi", "virtio"):
+        report.add(where, f"bus {bus} has no LUNs: write bus scsi")
     if disk.get("dedicatedIOThread") and bus != "virtio":
         report.add((*at, "dedicatedIOThread"), f"bus {bus} has no I/O threads: write bus virtio")
 
@@ -103,7 +112,7 @@ def _check_volumes(report: Report, used: set[str]) -> None:
     paths: dict[str, str] = {}
     for at, volume in report.items("volumes"):
         name = str(volume.get("name") or "")
-        if not DNS_LABEL.match(name):
+        if not DNS_LABEL.fullmatch(name):
             report.add((*at, "name"), f"{name!r} is no DNS label: write lower-case letters, digits and -")
         if name in names:
             report.add((*at, "name"), f"{name!r} stands twice: volumes must not have the same name")
@@ -169,16 +178,16 @@ def _check_host_disk(report: Report, at: Path, disk: dict[str, t.Any], own: dict
 def _check_image(report: Report, at: Path, own: dict[str, t.Any]) -> None:
     image = own.get("image")
     if image and not image.startswith("/"):
-        scheme = image.split("://")[0] if _URL.match(image) else None
+        scheme = image.split("://")[0] if _URL.fullmatch(image) else None
         if scheme not in ("http", "https", "file"):
             report.add((*at, "image"), f"{image!r} is neither an absolute path nor a http, https or file URL")
         elif not own.get("checksum"):
             report.add((*at, "checksum"), "is missing: an image from a URL needs its sha256:… or sha512:…")
-    if own.get("checksum") and not _CHECKSUM.match(own["checksum"]):
+    if own.get("checksum") and not _CHECKSUM.fullmatch(own["checksum"]):
         report.add((*at, "checksum"), "is no checksum: write sha256: and 64 hex digits, or sha512: and 128")
     if own.get("backingFile") and not own["backingFile"].startswith("/"):
         report.add((*at, "backingFile"), f"{own['backingFile']!r} is no absolute path")
-    if own.get("mode") is not None and not _MODE.match(own["mode"]):
+    if own.get("mode") is not None and not _MODE.fullmatch(own["mode"]):
         report.add((*at, "mode"), f"{own['mode']!r} is no file mode: write it octal and quoted, such as '0640'")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["CLUSTER_ONLY", "INSTANCE", "MACHINE", "MISPLACED"]
+__all__ = ["CLUSTER_ONLY", "MACHINE", "MISPLACED"]
 
 Pattern = tuple[str, ...]
 
@@ -131,8 +131,7 @@ _NETWORK = {
     "libvirt": {"network": "str", "bridge": "str", "macvtap": {"device": "str", "mode": "str"}},
 }
 
-#: ``spec.template.spec``.
-INSTANCE: dict[str, t.Any] = {
+_INSTANCE: dict[str, t.Any] = {
     "domain": {
         "cpu": _CPU,
         "memory": {
@@ -158,7 +157,6 @@ INSTANCE: dict[str, t.Any] = {
     "terminationGracePeriodSeconds": "int",
 }
 
-#: The VirtualMachine around it.
 MACHINE: dict[str, t.Any] = {
     "apiVersion": "str",
     "kind": "str",
@@ -173,7 +171,7 @@ MACHINE: dict[str, t.Any] = {
     "spec": {
         "running": "bool",
         "runStrategy": "str",
-        "template": {"metadata": "any", "spec": "any"},
+        "template": {"metadata": "any", "spec": _INSTANCE},
     },
     "status": "any",
 }

@@ -42,7 +42,7 @@ def check_names(report: Report) -> None:
     )
     for key in ("name", "namespace"):
         value = metadata.get(key)
-        if value is not None and not pattern.match(str(value)):
+        if value is not None and not pattern.fullmatch(str(value)):
             report.add(("metadata", key), f"{value!r}: write {wanted}")
 
 
@@ -61,7 +61,27 @@ def check_machine(report: Report) -> None:
         report.add(("spec", "template", "spec", "terminationGracePeriodSeconds"), f"is {grace}: write 0 or more")
     _check_type(report)
     _check_firmware(report)
+    _check_features(report)
+    _check_clock(report)
+
+
+def _check_features(report: Report) -> None:
+    hyperv = (report.domain.get("features") or {}).get("hyperv") or {}
+    at = (*DOMAIN, "features", "hyperv")
+    retries = (hyperv.get("spinlocks") or {}).get("spinlocks")
+    if retries is not None and retries < 4096:
+        report.add((*at, "spinlocks", "spinlocks"), f"is {retries}: write 4096 or more")
+    vendor = (hyperv.get("vendorid") or {}).get("vendorid")
+    if vendor is not None and not 0 < len(vendor) <= 12:
+        report.add((*at, "vendorid", "vendorid"), f"{vendor!r}: write 1 to 12 characters")
+
+
+def _check_clock(report: Report) -> None:
     clock = report.domain.get("clock") or {}
+    for name, timer in (clock.get("timer") or {}).items():
+        at = (*DOMAIN, "clock", "timer", name)
+        report.choice((*at, "tickPolicy"), (timer or {}).get("tickPolicy"), ("delay", "catchup", "merge", "discard"))
+        report.choice((*at, "track"), (timer or {}).get("track"), ("guest", "wall"))
     if clock.get("utc") is not None and clock.get("timezone") is not None:
         report.add((*DOMAIN, "clock", "timezone"), "stands beside utc: write one of them")
 

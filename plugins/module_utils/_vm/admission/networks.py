@@ -27,7 +27,7 @@ def check_networks(report: Report) -> None:
     used: set[str] = set()
     for at, interface in report.items("interfaces"):
         name = str(interface.get("name") or "")
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name):
             report.add((*at, "name"), f"{name!r}: write letters, digits, - and _")
         if name in used:
             report.add((*at, "name"), f"{name!r} stands twice: one interface connects to one network")
@@ -49,7 +49,7 @@ def _check_interface(report: Report, at: Path, interface: dict[str, t.Any], netw
     report.choice((*at, "model"), interface.get("model"), _MODELS)
     report.choice((*at, "state"), interface.get("state"), ("up", "down"))
     mac = interface.get("macAddress")
-    if mac is not None and not _MAC.match(mac):
+    if mac is not None and not _MAC.fullmatch(mac):
         report.add((*at, "macAddress"), f"{mac!r} is no MAC address: write six pairs of hex digits, 52:54:00:12:34:56")
     elif mac is not None and int(mac[:2], 16) & 1:
         report.add((*at, "macAddress"), f"{mac!r} is a multicast address: make its first pair even")

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, render_path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes, to_fraction
 
@@ -40,9 +40,9 @@ class Report:
         self._prefix = prefix
         self.document = manifest.document
         self.spec = pod_spec(manifest.document)
-        self.domain: dict[str, t.Any] = self.spec.get("domain") or {}
-        self.cpu: dict[str, t.Any] = self.domain.get("cpu") or {}
-        self.devices: dict[str, t.Any] = self.domain.get("devices") or {}
+        self.domain = mapping_at(self.spec, "domain")
+        self.cpu = mapping_at(self.domain, "cpu")
+        self.devices = mapping_at(self.domain, "devices")
 
     def add(self, path: Path, message: str) -> None:
         """Write down a problem with the field at a place of the manifest."""

@@ -21,7 +21,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory i
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Backend, Report
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import check_structure
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import domain_name
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import NAMED_LISTS, Manifest, from_options
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["admit", "convert"]
 
@@ -56,16 +59,36 @@ def admit(
 
 
 def convert(options: t.Mapping[str, t.Any], prefix: str = "") -> Manifest:
-    """Convert a declaration. :raises DeclarationError: for items without a name, which cannot even be merged."""
+    """Convert a declaration. :raises DeclarationError: for parts that cannot even be merged: items without a name, …"""
     problems = [
         Problem(f"{prefix}{option}[{index}].name", "is missing: write a name, items merge by it")
         for option in NAMED_LISTS
         for index, item in enumerate(options.get(option) or [])
         if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"]
     ]
+    problems += [
+        Problem(f"{prefix}{option}[{index}].{nested}", f"is {item[nested]!r}: write a mapping")
+        for option, nested in (("disks", "volume"), ("interfaces", "network"))
+        for index, item in enumerate(options.get(option) or [])
+        if isinstance(item, dict) and not isinstance(item.get(nested), (dict, type(None)))
+    ]
+    problems += _check_cloud_init(prefix, options.get("cloud_init") or {})
     if problems:
         raise DeclarationError(problems)
     return from_options(options)
+
+
+def _check_cloud_init(prefix: str, cloud_init: t.Mapping[str, t.Any]) -> list[Problem]:
+    problems = [
+        Problem(f"{prefix}cloud_init.{key}", "write text, or a mapping")
+        for key in ("user_data", "network_data")
+        if not isinstance(cloud_init.get(key), (str, dict, type(None)))
+    ]
+    short = [key for key in ("hostname", "users", "ssh_authorized_keys") if cloud_init.get(key) is not None]
+    if short and isinstance(cloud_init.get("user_data"), str):
+        message = f"stands beside user_data that is text: write {short[0]} into it, or user_data as a mapping"
+        problems.append(Problem(f"{prefix}cloud_init.{short[0]}", message))
+    return problems
 
 
 def _check(manifest: Manifest, backend: Backend, prefix: str, names_only: bool) -> list[Problem]:
@@ -81,34 +104,34 @@ def _check(manifest: Manifest, backend: Backend, prefix: str, names_only: bool) 
 def _check_together(
     declarations: t.Sequence[tuple[str, t.Mapping[str, t.Any]]], manifests: list[Manifest]
 ) -> list[Problem]:
-    """What no declaration can see by itself: two VMs of one name, or on one writable disk."""
+    """What no declaration can see by itself: two VMs of one name, or on one disk that they cannot share."""
     problems: list[Problem] = []
-    names: dict[tuple[str | None, str], str] = {}
-    owners: dict[str, str] = {}
+    names: set[str] = set()
+    uses: dict[str, tuple[str, str]] = {}
     for (prefix, _options), manifest in zip(declarations, manifests):
-        key = (manifest.namespace, manifest.name)
-        if key in names:
-            problems.append(
-                Problem(f"{prefix}name", f"{manifest.name!r} is declared twice: {names[key] or 'the task'} too")
-            )
-        names[key] = prefix.rstrip(".")
-        for at, path in _writable_disks(manifest):
-            if path in owners:
+        name = domain_name(manifest.document)
+        if name in names:
+            problems.append(Problem(f"{prefix}name", f"{name!r} is declared twice in this task: write another name"))
+        names.add(name)
+        for at, path, use in _disks_in_use(manifest):
+            owner, before = uses.setdefault(path, (name, use))
+            if owner != name and (use != before or use == "exclusive"):
                 where = prefix + manifest.option_path(at)
-                problems.append(
-                    Problem(
-                        where, f"{path} is a disk of {owners[path]!r} too: mark it shareable in both, or use another"
-                    )
-                )
-            owners.setdefault(path, manifest.name)
+                remedy = "mark it shareable (or read-only) in both, or use another"
+                problems.append(Problem(where, f"{path} is a disk of {owner!r} too: {remedy}"))
     return problems
 
 
-def _writable_disks(manifest: Manifest) -> list[tuple[t.Any, str]]:
+def _disks_in_use(manifest: Manifest) -> list[tuple[Path, str, str]]:
+    """(place, path, use) of every disk behind which is a file or device of the host."""
     report = Report(manifest, "libvirt")
-    shared = {disk["name"] for _at, disk in report.items("disks") if disk.get("shareable") or "cdrom" in disk}
-    return [
-        ((*at, "hostDisk", "path"), volume["hostDisk"]["path"])
-        for at, volume in report.items("volumes")
-        if "hostDisk" in volume and volume["name"] not in shared
-    ]
+    disks = {disk["name"]: disk for _at, disk in report.items("disks")}
+    found: list[tuple[Path, str, str]] = []
+    for at, volume in report.items("volumes"):
+        disk = disks.get(volume["name"], {})
+        path = (volume.get("hostDisk") or {}).get("path") or (volume.get("libvirt") or {}).get("device")
+        if path:
+            read_only = "cdrom" in disk or (disk.get(target_kind(disk)) or {}).get("readonly")
+            use = "read-only" if read_only else "shared" if disk.get("shareable") else "exclusive"
+            found.append(((*at, "hostDisk" if "hostDisk" in volume else "libvirt"), path, use))
+    return found

@@ -13,13 +13,8 @@ from __future__ import annotations
 import difflib
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import (
-    CLUSTER_ONLY,
-    INSTANCE,
-    MACHINE,
-    MISPLACED,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import POD, Report, listed
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY, MACHINE, MISPLACED
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report, listed
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["check_structure"]
@@ -38,9 +33,6 @@ def check_structure(report: Report) -> bool:
     """Whether the manifest has the shape that the other rules may rely on."""
     before = len(report.problems)
     _walk(report, report.document, MACHINE, ())
-    # spec.template.spec may be missing in a declaration of a VM that is there already.
-    if not report.problems[before:]:
-        _walk(report, report.spec, INSTANCE, POD)
     return len(report.problems) == before
 
 
@@ -57,6 +49,8 @@ def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
             report.add(path, f"is {_kind(value)}: write a list")
             return
         for index, item in enumerate(value):
+            if item is None:
+                report.add((*path, index), "is null: write an item, or take it out")
             _walk(report, item, fields[0], (*path, index))
     elif not isinstance(value, dict):
         report.add(path, f"is {_kind(value)}: write a mapping")

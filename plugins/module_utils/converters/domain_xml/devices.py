@@ -126,7 +126,7 @@ def _tpm(given: dict[str, t.Any] | None) -> ET.Element | None:
     backend = {
         "type": "emulator",
         "version": "2.0",
-        "persistent_state": None if persistent is None else "yes" if persistent else "no",
+        "persistent_state": "yes" if persistent else None,
     }
     return el("tpm", {"model": "tpm-crb" if persistent else "tpm-tis"}, el("backend", backend))
 
@@ -143,7 +143,7 @@ def _host_device(kind: str, given: dict[str, t.Any]) -> ET.Element:
 
 
 def _pci(address: str) -> dict[str, str]:
-    match = PCI_ADDRESS.match(address)
+    match = PCI_ADDRESS.fullmatch(address)
     if match is None:
         raise ValueError(f"{address} is no PCI address")  # admission has refused it before
     domain, bus, slot, function = match.groups()

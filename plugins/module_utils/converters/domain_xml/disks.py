@@ -44,7 +44,8 @@ def volume_file(volume: t.Mapping[str, t.Any], context: Context) -> str | None:
     suffix = {"emptyDisk": "qcow2", "cloudInitNoCloud": "iso"}
     for kind, ending in suffix.items():
         if kind in volume:
-            return f"{context.volume_dir}/{context.domain_name}-{volume['name']}.{ending}"
+            # The volume's name has no dot, so that no two VMs come to one file.
+            return f"{context.volume_dir}/{context.domain_name}.{volume['name']}.{ending}"
     return None
 
 

@@ -20,8 +20,8 @@ __all__ = ["firmware_elements"]
 #: KubeVirt's clock.timer names -> libvirt's timer names.
 _TIMERS = {"hpet": "hpet", "hyperv": "hypervclock", "kvm": "kvmclock", "pit": "pit", "rtc": "rtc"}
 
-#: Hyper-V enlightenments with more than a switch: KubeVirt's nested field -> libvirt's attribute.
-_HYPERV_VALUES = {"spinlocks": ("spinlocks", "retries"), "vendorid": ("vendorid", "value")}
+#: Hyper-V enlightenments with more than a switch: KubeVirt's nested field, libvirt's attribute, KubeVirt's default.
+_HYPERV_VALUES = {"spinlocks": ("spinlocks", "retries", 4096), "vendorid": ("vendorid", "value", None)}
 
 
 def firmware_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
@@ -101,8 +101,8 @@ def _hyperv(given: dict[str, t.Any] | None) -> ET.Element | None:
         settings = value or {}
         attributes: dict[str, t.Any] = {"state": _on_off(settings.get("enabled", True))}
         if name in _HYPERV_VALUES:
-            field, attribute = _HYPERV_VALUES[name]
-            attributes[attribute] = settings.get(field)
+            field, attribute, default = _HYPERV_VALUES[name]
+            attributes[attribute] = settings.get(field, default)
         children.append(el(_HYPERV_TAGS.get(name, name), attributes))
     return container("hyperv", *children)
 

@@ -34,7 +34,8 @@ def _interface(
 ) -> ET.Element:
     kind, source = _source(network.get("libvirt"))
     # Queues are the kernel's tap queues: user-mode networking has none.
-    queues = min(context.vcpus, _MAX_QUEUES) if multiqueue and kind != "user" else None
+    # A single one is what libvirt leaves out.
+    queues = min(context.vcpus, _MAX_QUEUES) if multiqueue and kind != "user" and context.vcpus > 1 else None
     model = interface.get("model")
     mac = interface.get("macAddress")
     state = interface.get("state")

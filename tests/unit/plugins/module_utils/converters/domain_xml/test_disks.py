@@ -85,7 +85,7 @@ FACTS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     "cloud-init": (
         {"cloud_init": {"hostname": "vm1"}},
         [
-            "devices/disk/source/@file = '/srv/vms/vm1-cloudinit.iso'",
+            "devices/disk/source/@file = '/srv/vms/vm1.cloudinit.iso'",
             "devices/disk[@device='disk']/target/@bus = 'virtio'",
             "devices/disk/driver/@type = 'raw'",
             "devices/disk/readonly",

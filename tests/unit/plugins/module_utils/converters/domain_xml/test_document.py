@@ -51,7 +51,7 @@ def test_domain_name(metadata: dict[str, t.Any], name: str) -> None:
 def test_a_namespace_is_in_the_names_of_files(convert: Convert) -> None:
     convert({"namespace": "telco", "cloud_init": {"hostname": "a"}}).holds(
         "name = 'telco_vm1'",
-        "devices/disk/source/@file = '/srv/vms/telco_vm1-cloudinit.iso'",
+        "devices/disk/source/@file = '/srv/vms/telco_vm1.cloudinit.iso'",
         "contains(devices/serial/log/@file, 'telco_vm1')",
     )
 
