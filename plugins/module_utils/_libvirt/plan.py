@@ -210,7 +210,10 @@ class Planner:
         before = {} if record is None else {v["name"]: v for v in pod_spec(record.manifest).get("volumes") or []}
         now = {volume["name"]: volume for volume in pod_spec(redacted(manifest.document)).get("volumes") or []}
         changed = {name for name, volume in now.items() if before.get(name) != volume}
-        plan.volumes, problems = plan_volumes(volumes, context, changed, self._host.qemu_user)
+        definition = plan.before
+        sources = [] if definition is None else definition.findall("devices/disk/source")
+        attached = {source.get("file", "") for source in sources}
+        plan.volumes, problems = plan_volumes(volumes, context, changed, self._host.qemu_user, attached)
         if problems:
             raise DeclarationError(
                 Problem(volume_path(manifest, prefix, problem.path), problem.message) for problem in problems

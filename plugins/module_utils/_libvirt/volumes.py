@@ -62,10 +62,12 @@ def plan_volumes(
     context: Context,
     changed_seeds: t.Container[str],
     qemu_user: tuple[int, int],
+    attached: t.Container[str] = (),
 ) -> tuple[list[VolumeStep], list[Problem]]:
     """Steps that bring the files to what is declared; problems name the volume's field below its list.
 
     :arg changed_seeds: names of the cloud-init volumes whose data is not what the file was made from.
+    :arg attached: files that are disks of the VM already: what a guest writes into them is not looked at.
     :arg qemu_user: numbers of the user and group that must reach the files.
     """
     steps: list[VolumeStep] = []
@@ -84,7 +86,7 @@ def plan_volumes(
             if volume["name"] in changed_seeds or not os.path.exists(path):
                 steps.append(VolumeStep("seed", path, dict(volume)))
         else:
-            _plan_disk(index, volume, path, steps, problems)
+            _plan_disk(index, volume, path, path in attached, steps, problems)
     return steps, problems
 
 
@@ -105,7 +107,12 @@ def closed_folder(path: str, user: tuple[int, int]) -> str | None:
 
 
 def _plan_disk(
-    index: int, volume: t.Mapping[str, t.Any], path: str, steps: list[VolumeStep], problems: list[Problem]
+    index: int,
+    volume: t.Mapping[str, t.Any],
+    path: str,
+    attached: bool,
+    steps: list[VolumeStep],
+    problems: list[Problem],
 ) -> None:
     kind = "hostDisk" if "hostDisk" in volume else "emptyDisk"
     given = volume[kind]
@@ -114,6 +121,9 @@ def _plan_disk(
     own = volume.get("libvirt") or {}
     if os.path.isdir(path):
         problems.append(Problem(f"[{index}].{kind}.path", f"{path} is a folder: write the path of a file in it"))
+    elif volume_format(volume) == "raw" and not attached and _is_qcow2(path):
+        message = f"is raw, and {path} is a qcow2 image: write format qcow2"
+        problems.append(Problem(f"[{index}].libvirt.format", message))
     elif os.path.exists(path):
         actual = _virtual_size(path, volume_format(volume))
         if actual is None:
@@ -132,6 +142,13 @@ def _plan_disk(
             if str(own.get(key, "")).startswith("/") and not os.path.exists(own[key]):
                 problems.append(Problem(f"[{index}].libvirt.{key}", f"{own[key]} does not exist on this host"))
         steps.append(VolumeStep("create", path, dict(volume), size))
+
+
+def _is_qcow2(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(_QCOW2_MAGIC)) == _QCOW2_MAGIC
 
 
 def _virtual_size(path: str, image_format: str) -> int | None:

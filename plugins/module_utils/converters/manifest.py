@@ -112,11 +112,14 @@ class Manifest:
 
     def option_path(self, path: Path) -> str:
         """The option that set a field, or would: the deepest place known, then the rest of the field's own path."""
-        for length in range(len(path), 0, -1):
-            origin = self.origins.get(path[:length]) or _OPTION_OF.get(path[:length])
-            if origin is not None:
-                return _join(origin, path[length:])
-        return render_path(path)
+        origin, option = (
+            next((length for length in range(len(path), 0, -1) if path[:length] in known), 0)
+            for known in (self.origins, _OPTION_OF)
+        )
+        # That something else of the domain was set says nothing of this field: its own option comes before.
+        if option > origin <= len(_DOMAIN):
+            return _join(_OPTION_OF[path[:option]], path[option:])
+        return _join(self.origins[path[:origin]], path[origin:]) if origin else render_path(path)
 
     def lay(self, at: Path, value: t.Any, origin: str, *, covers: int = 0) -> None:
         """Lay a value over the document at a place.

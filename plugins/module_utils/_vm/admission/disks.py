@@ -178,7 +178,7 @@ def _check_host_disk(report: Report, at: Path, disk: dict[str, t.Any], own: dict
 def _check_image(report: Report, at: Path, own: dict[str, t.Any]) -> None:
     image = own.get("image")
     if image and not image.startswith("/"):
-        scheme = image.split("://")[0] if _URL.fullmatch(image) else None
+        scheme = image.split("://")[0] if _URL.match(image) else None
         if scheme not in ("http", "https", "file"):
             report.add((*at, "image"), f"{image!r} is neither an absolute path nor a http, https or file URL")
         elif not own.get("checksum"):

@@ -106,13 +106,13 @@ def _check_together(
 ) -> list[Problem]:
     """What no declaration can see by itself: two VMs of one name, or on one disk that they cannot share."""
     problems: list[Problem] = []
-    names: set[str] = set()
+    names: dict[str, str] = {}
     uses: dict[str, tuple[str, str]] = {}
     for (prefix, _options), manifest in zip(declarations, manifests):
         name = domain_name(manifest.document)
-        if name in names:
-            problems.append(Problem(f"{prefix}name", f"{name!r} is declared twice in this task: write another name"))
-        names.add(name)
+        first = names.setdefault(name, prefix.rstrip("."))
+        if first != prefix.rstrip("."):
+            problems.append(Problem(f"{prefix}name", f"{name!r} is declared twice: {first} has it, write another name"))
         for at, path, use in _disks_in_use(manifest):
             owner, before = uses.setdefault(path, (name, use))
             if owner != name and (use != before or use == "exclusive"):
@@ -133,5 +133,6 @@ def _disks_in_use(manifest: Manifest) -> list[tuple[Path, str, str]]:
         if path:
             read_only = "cdrom" in disk or (disk.get(target_kind(disk)) or {}).get("readonly")
             use = "read-only" if read_only else "shared" if disk.get("shareable") else "exclusive"
-            found.append(((*at, "hostDisk" if "hostDisk" in volume else "libvirt"), path, use))
+            field = ("hostDisk", "path") if "hostDisk" in volume else ("libvirt", "device")
+            found.append(((*at, *field), path, use))
     return found

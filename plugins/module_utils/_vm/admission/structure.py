@@ -50,7 +50,7 @@ def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
             return
         for index, item in enumerate(value):
             if item is None:
-                report.add((*path, index), "is null: write an item, or take it out")
+                report.add((*path, index), "is null: write a mapping, or take it out")
             _walk(report, item, fields[0], (*path, index))
     elif not isinstance(value, dict):
         report.add(path, f"is {_kind(value)}: write a mapping")

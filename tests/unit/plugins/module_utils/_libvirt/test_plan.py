@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_remote
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_pool, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import read_record
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
@@ -157,7 +157,7 @@ def test_files_to_make_are_remembered_as_ours(bed: Bed) -> None:
     assert plan.definition is not None
     record = read_record(plan.definition)
     assert record is not None
-    assert sorted(record.created) == sorted(created)
+    assert [*record.created, *record.seeds] == created
     assert not path.exists()
 
 
@@ -274,7 +274,7 @@ def test_what_was_made_before_stays_remembered(bed: Bed) -> None:
     assert definition is not None
     record = read_record(definition)
     assert record is not None
-    assert len(record.created) == 1
+    assert len(record.seeds) == 1
 
 
 def test_another_virt_type_is_refused(bed: Bed) -> None:
@@ -347,6 +347,7 @@ def test_a_pool_is_where_dedicated_vcpus_are_and_others_are_not(bed: Bed) -> Non
 @pytest.mark.parametrize(("pool", "message"), [("4-9", "has no CPU 6-9"), ("3-1", "1-3"), ("all", "all")])
 def test_a_pool_that_cannot_be_is_told_by_its_option(bed: Bed, pool: str, message: str) -> None:
     with pytest.raises(RtvirtError) as refusal:
+        check_pool(pool)
         bed.plan(DEDICATED, cpu_pool=pool)
     assert refusal.value.message.startswith("cpu_pool")
     assert message in refusal.value.message

@@ -118,11 +118,11 @@ def test_video_of_arm(convert: t.Callable[..., t.Any]) -> None:
 
 @pytest.mark.parametrize("address", ["3b:00.0", "0000:3b:00.0", "ffff:FF:1f.7"])
 def test_pci_address(address: str) -> None:
-    assert PCI_ADDRESS.match(address)
+    assert PCI_ADDRESS.fullmatch(address)
 
 
 @pytest.mark.parametrize(
     "address", ["", "3b:00", "3b.00.0", "000:3b:00.0", "0000:3b:00.8", "0000:3b:00.0\n", "x3b:00.0"]
 )
 def test_no_pci_address(address: str) -> None:
-    assert not PCI_ADDRESS.match(address)
+    assert not PCI_ADDRESS.fullmatch(address)

@@ -80,7 +80,7 @@ FACTS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
     ),
     "emptyDisk": (
         {"disks": [disk(volume={"emptyDisk": {"capacity": "1Gi"}})]},
-        [f"{DISK}/source/@file = '/srv/vms/vm1-root.qcow2'", f"{DISK}/driver/@type = 'qcow2'"],
+        [f"{DISK}/source/@file = '/srv/vms/vm1.root.qcow2'", f"{DISK}/driver/@type = 'qcow2'"],
     ),
     "cloud-init": (
         {"cloud_init": {"hostname": "vm1"}},
