@@ -65,7 +65,7 @@ def test_vms_of_one_task_never_share_a_cpu(bed: Bed) -> None:
 
 
 def test_parallel_tasks_never_place_on_the_same_cpu(bed: Bed) -> None:
-    for _ in range(4):
+    for _turn in range(4):
         tasks = [Process(**dedicated(bed, short)) for short in ("one", "two", "three")]
         placed, refused = [], []
         for task in tasks:

@@ -94,7 +94,7 @@ def test_state_from_state(bed: Bed, current: str, wanted: str) -> None:
 def test_restarted_restarts_each_time(bed: Bed) -> None:
     options = bed.bare(state="restarted", **PULL)
     processes = set()
-    for _ in range(3):
+    for _turn in range(3):
         assert run_one(**options)["changed"]
         processes.add(bed.qemu())
     assert len(processes) == 3

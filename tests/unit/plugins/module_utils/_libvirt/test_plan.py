@@ -344,13 +344,15 @@ def test_a_pool_is_where_dedicated_vcpus_are_and_others_are_not(bed: Bed) -> Non
     assert floating.complete.find("vcpu").get("cpuset") == "0-3"
 
 
-@pytest.mark.parametrize(("pool", "message"), [("4-9", "has no CPU 6-9"), ("3-1", "1-3"), ("all", "all")])
-def test_a_pool_that_cannot_be_is_told_by_its_option(bed: Bed, pool: str, message: str) -> None:
-    with pytest.raises(RtvirtError) as refusal:
+def test_a_pool_that_the_host_has_not_is_told_by_its_option(bed: Bed) -> None:
+    with pytest.raises(RtvirtError, match=r"^cpu_pool: this host has no CPU 6-9"):
+        bed.plan(DEDICATED, cpu_pool="4-9")
+
+
+@pytest.mark.parametrize(("pool", "message"), [("3-1", "1-3"), ("all", "all")])
+def test_a_pool_that_is_none_is_told_by_its_option(pool: str, message: str) -> None:
+    with pytest.raises(RtvirtError, match=rf"^cpu_pool: .*{message}"):
         check_pool(pool)
-        bed.plan(DEDICATED, cpu_pool=pool)
-    assert refusal.value.message.startswith("cpu_pool")
-    assert message in refusal.value.message
 
 
 # --- Huge pages ------------------------------------------------------------------------------------------------------
