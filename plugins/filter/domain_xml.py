@@ -8,12 +8,16 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import host_from_capabilities
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import check_pool
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import checked
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, to_text
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 
 
 def domain_xml(
@@ -24,12 +28,14 @@ def domain_xml(
     isolated_cpus: str = "",
     volume_dir: str = "/var/lib/libvirt/images",
 ) -> str:
-    if not isinstance(declaration, dict):
-        raise AnsibleFilterError("rtvirt.core.domain_xml: give it a declaration or a VirtualMachine, a mapping")
-    options = {"definition": declaration} if declaration.get("kind") == "VirtualMachine" else declaration
+    whole = isinstance(declaration, dict) and declaration.get("kind") == "VirtualMachine"
     try:
+        options = {"definition": declaration} if whole else checked(declaration)
         document = admit([("", options)], "libvirt")[0].document
         host = host_from_capabilities(capabilities)
+        if guest_memory(pod_spec(document)) is None:
+            raise DeclarationError([Problem("memory", "is missing: a new VM needs it")])
+        check_pool(cpu_pool)
         context = context_for(
             document,
             host,

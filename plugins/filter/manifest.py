@@ -10,13 +10,12 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import convert
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import checked
 
 
 def manifest(declaration: t.Any) -> dict[str, t.Any]:
-    if not isinstance(declaration, dict):
-        raise AnsibleFilterError("rtvirt.core.manifest: give it a declaration, a mapping of libvirt_vm's options")
     try:
-        return convert(declaration).document
+        return convert(checked(declaration)).document
     except RtvirtError as error:
         raise AnsibleFilterError(f"rtvirt.core.manifest: {error.message}") from error
 

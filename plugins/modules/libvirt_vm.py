@@ -280,6 +280,7 @@ result:
       sample: [/var/lib/libvirt/images/rt1.img]
 """
 
+import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -350,8 +351,9 @@ def plan_all(
     )
     handles = observe_all(connection)
     declared = {domain_name(manifest.document) for manifest in manifests}
-    # Others' pins count only where CPUs are to be placed.
-    wanted = handles if needs_placement(manifests) else handles.keys() & declared
+    # Others' pins count only where CPUs are to be placed, their files only where some are to be removed.
+    others_count = needs_placement(manifests) or (params["state"] == "absent" and params["delete_volumes"])
+    wanted = handles if others_count else handles.keys() & declared
     domains = {name: observe(handles[name]) for name in wanted}
     planner = Planner(read_host(connection), settings, domains, isolated_cpus() if settings.local else frozenset())
     plans: list[VmPlan] = []
@@ -370,6 +372,16 @@ def needs_placement(manifests: list[Manifest]) -> bool:
     return any(placement_request(pod_spec(manifest.document)) for manifest in manifests)
 
 
+@contextlib.contextmanager
+def telling(outcomes: list[Outcome]) -> t.Iterator[None]:
+    """Have an error say what was done before it, which stays done."""
+    try:
+        yield
+    except RtvirtError as error:
+        error.details["vms"] = [{"name": outcome.plan.name, "actions": outcome.actions} for outcome in outcomes]
+        raise
+
+
 def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
     declared = declarations(params)
@@ -377,21 +389,19 @@ def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
     manifests = admit(declared, "libvirt", names_only=params["state"] == "absent")
     waits = Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
     check_pool(params["cpu_pool"])
-    if not is_local(params["uri"]) and params["state"] != "absent":
-        check_remote(zip(prefixes, manifests))
+    if not is_local(params["uri"]):
+        leaving = params["state"] == "absent"
+        check_remote([] if leaving else zip(prefixes, manifests), removes=leaving and params["delete_volumes"])
     outcomes: list[Outcome] = []
     with connected(params["uri"]) as connection:
         with host_lock(needs_placement(manifests) and not check_mode):
             plans = plan_all(connection, params, manifests, prefixes)
-            try:
+            with telling(outcomes):
                 for plan in plans:
                     outcomes.append(predict(plan) if check_mode else define(connection, plan))
-            except RtvirtError as error:
-                # What was done before stays done: say what it was.
-                error.details["vms"] = [{"name": done.plan.name, "actions": done.actions} for done in outcomes]
-                raise
         if not check_mode:
-            apply_power(connection, outcomes, waits)
+            with telling(outcomes):
+                apply_power(connection, outcomes, waits)
         vms = [describe_outcome(connection, outcome, check_mode=check_mode) for outcome in outcomes]
     result = task_result(vms, several=params["vms"] is not None)
     result["diff"] = [diff_of(outcome) for outcome in outcomes if outcome.changed]

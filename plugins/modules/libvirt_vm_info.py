@@ -86,8 +86,8 @@ vms:
       sample: true
     manifest:
       description:
-        - The VM as a VirtualMachine. As last declared, with secrets as hashes, where the collection manages it; else
-          as read from its XML.
+        - The VM as a VirtualMachine. As last declared, with secrets as hashes, where the collection manages it; else as
+          read from its XML, as far as it can be declared again without a change.
       type: dict
       returned: always
       sample: {apiVersion: kubevirt.io/v1, kind: VirtualMachine, metadata: {name: rt1}}
@@ -136,9 +136,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtE
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.agent import guest_facts
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, observe, observe_all
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.fitting import fitting_manifest
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.threads import vcpu_threads
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.observed import to_manifest
 
 ARGUMENTS: dict[str, t.Any] = {**CONNECTION, "names": {"type": "list", "elements": "str"}}
 
@@ -149,7 +149,7 @@ def describe(domain: Domain, *, local: bool) -> dict[str, t.Any]:
     return {
         **describe_domain(domain),
         "managed": record is not None,
-        "manifest": record.manifest if record else to_manifest(domain.definition),
+        "manifest": record.manifest if record else fitting_manifest(domain.definition),
         "vcpu_threads": vcpu_threads(domain.name) if local and running else [],
         "guest": guest_facts(domain.handle) if running else {},
     }

@@ -22,7 +22,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains impor
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.live import apply_live, can_be_live
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import apply_volume, remove_files
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep, apply_volume, remove_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import (
     addresses,
     agent_answers,
@@ -107,7 +107,7 @@ def predict(plan: VmPlan) -> Outcome:
     outcome.pending = [change for change in plan.pending if change not in live]
     outcome.actions += outcome.steps
     if any(step.startswith("start") for step in outcome.steps):
-        outcome.pending = _left_by_start(plan)
+        outcome.pending = plan.compared.saved
     if plan.undefine:
         outcome.actions.append("undefine")
         outcome.actions += [f"remove {path}" for path in plan.remove]
@@ -120,11 +120,10 @@ def define(connection: t.Any, plan: VmPlan) -> Outcome:
     made: list[str] = []
     try:
         for step in plan.volumes:
-            if step.action == "grow" and plan.existing is not None and plan.existing.running is not None:
-                _grow_live(plan, step.path, step.size or 0)
-            else:
-                made += [] if os.path.exists(step.path) else [step.path]
+            new = not os.path.lexists(step.path)
+            if step.action != "grow" or not _grow_live(plan, step):
                 apply_volume(step, vm_name=plan.name)
+            made += [step.path] if new else []
         if made:
             with doing(f"define {plan.domain_name}"):
                 # While nothing refers to the files, a libvirtd that is gone is one that they can be removed for.
@@ -165,9 +164,18 @@ def _define(connection: t.Any, plan: VmPlan) -> t.Any:
         return connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
 
 
-def _grow_live(plan: VmPlan, path: str, size: int) -> None:
-    with doing(f"grow {path}"):
-        plan.existing.handle.blockResize(path, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)  # type: ignore[union-attr]
+def _grow_live(plan: VmPlan, step: VolumeStep) -> bool:
+    """Grow a disk of a running guest; whether the guest has it."""
+    if plan.existing is None or plan.existing.running is None:
+        return False
+    for disk in plan.existing.running.findall("devices/disk"):
+        source, target = disk.find("source"), disk.find("target")
+        if source is not None and target is not None and source.get("file") == step.path:
+            with doing(f"grow {step.path}"):
+                size, unit = step.size or 0, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES
+                plan.existing.handle.blockResize(target.get("dev"), size, unit)
+            return True
+    return False
 
 
 def _apply_live(connection: t.Any, handle: t.Any, running: ET.Element, outcome: Outcome) -> None:
@@ -265,12 +273,8 @@ def _bring_up(connection: t.Any, outcome: Outcome, steps: list[Step]) -> None:
                 handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step == "start paused" else 0)
         outcome.actions.append(step)
         if step.startswith("start"):
-            outcome.pending = _left_by_start(outcome.plan)
-
-
-def _left_by_start(plan: VmPlan) -> list[Change]:
-    """What a guest that was just started lacks: nothing, but from a saved state it goes on with the old definition."""
-    return plan.changes if plan.existing is not None and plan.existing.saved else []
+            # Nothing, but where it goes on from a saved state, with the old definition.
+            outcome.pending = outcome.plan.compared.saved
 
 
 def _wait_for(connection: t.Any, outcome: Outcome, waits: Waits) -> None:

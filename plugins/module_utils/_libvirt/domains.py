@@ -7,6 +7,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
+import functools
 import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ try:
 except ImportError:  # connection.py tells
     pass
 
-__all__ = ["Domain", "dedicated_cpus", "disk_targets", "observe", "observe_all"]
+__all__ = ["Domain", "dedicated_cpus", "disk_files", "disk_targets", "observe", "observe_all"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Domain:
     :ivar handle: libvirt's own object.
     :ivar state: libvirt's name of the state, ``running``, ``paused``, ``shutoff``, ``crashed``, …
     :ivar definition: its persistent XML, what the next start takes.
-    :ivar saved: whether its next start goes on from a saved state (virsh managedsave).
+    :ivar saved: the XML of the state that its next start goes on from (virsh managedsave), None where it boots.
     :ivar running: the XML of the QEMU that runs, None where none does.
     """
 
@@ -45,7 +46,7 @@ class Domain:
     autostart: bool
     definition: ET.Element
     running: ET.Element | None
-    saved: bool = False
+    saved: ET.Element | None = None
 
     @property
     def power(self) -> Power:
@@ -53,9 +54,15 @@ class Domain:
             return "stopped"
         return "paused" if self.state in ("paused", "pmsuspended") else "running"
 
-    @property
+    @functools.cached_property
     def record(self) -> Record | None:
         return read_record(self.definition)
+
+    @functools.cached_property
+    def dedicated_cpus(self) -> frozenset[int]:
+        """Host CPUs that it holds for itself, by its definition and as it runs."""
+        documents = [self.definition] if self.running is None else [self.definition, self.running]
+        return frozenset(cpu for document in documents for cpu in dedicated_cpus(document))
 
 
 def observe_all(connection: t.Any) -> dict[str, t.Any]:
@@ -81,7 +88,7 @@ def observe(handle: t.Any) -> Domain:
             autostart=bool(handle.autostart()) if persistent else False,
             definition=ET.fromstring(definition),
             running=running,
-            saved=running is None and bool(handle.hasManagedSaveImage()),
+            saved=_saved(handle) if running is None else None,
         )
 
 
@@ -107,6 +114,17 @@ def disk_targets(domain: ET.Element) -> dict[str, str]:
         if target is not None and target.get("dev"):
             targets[device_name(disk) or f"/{target.get('dev')}"] = target.get("dev", "")
     return targets
+
+
+def disk_files(domain: ET.Element) -> list[str]:
+    """Paths of the files that are a domain's disks."""
+    return [source.get("file", "") for source in domain.findall("devices/disk/source[@file]")]
+
+
+def _saved(handle: t.Any) -> ET.Element | None:
+    if not handle.hasManagedSaveImage():
+        return None
+    return ET.fromstring(handle.managedSaveGetXMLDesc(libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE))
 
 
 def _state_name(number: int) -> str:

@@ -73,10 +73,6 @@ class Change:
     before: str | None
     after: str | None
 
-    @property
-    def adds_or_removes(self) -> bool:
-        return self.before is None or self.after is None
-
 
 def reconcile(
     domain: ET.Element,
@@ -84,17 +80,19 @@ def reconcile(
     complete: ET.Element,
     declared: ET.Element,
     last: ET.Element | None = None,
+    started: ET.Element | None = None,
     is_layer: t.Callable[[str, str], bool] = lambda path, base: False,
 ) -> tuple[ET.Element, list[Change]]:
     """The domain with its declaration enforced, as a new tree, and every difference that this took.
 
+    :arg last: what was declared the last time.
+    :arg started: what was declared when the guest was started, for one that runs.
     :arg is_layer: whether an image file is a layer (a snapshot) over another.
     """
     merged = copy.deepcopy(domain)
     changes: list[Change] = []
-    _merge(
-        merged, _with_layers(complete, domain, is_layer), [declared] if last is None else [declared, last], (), changes
-    )
+    owners = [one for one in (declared, last, started) if one is not None]
+    _merge(merged, _with_layers(complete, domain, is_layer), owners, (), changes)
     _keep_coherent(merged, changes)
     return merged, changes
 
@@ -107,9 +105,12 @@ def find(parent: ET.Element, wanted: ET.Element, others: t.Container[ET.Element]
             return sibling
     if wanted.tag not in _NAMED:
         return None
-    behind = _behind(wanted)
-    unnamed = (sibling for sibling in siblings if device_name(sibling) is None and sibling not in others)
-    return next((sibling for sibling in unnamed if behind and _behind(sibling) == behind), None)
+    unnamed = [sibling for sibling in siblings if device_name(sibling) is None and sibling not in others]
+    for likeness in _likenesses(wanted):
+        for sibling in unnamed:
+            if likeness in _likenesses(sibling):
+                return sibling
+    return None
 
 
 def _key(element: ET.Element) -> tuple[str | None, ...]:
@@ -124,20 +125,27 @@ def _key(element: ET.Element) -> tuple[str | None, ...]:
     return (tag, element.get(_KEYS[tag]) if tag in _KEYS else None)
 
 
+def _likenesses(element: ET.Element) -> list[tuple[str, ...]]:
+    """What a device can be told by that virsh or virt-manager made and that has no alias of ours, the surest first."""
+    if element.tag != "interface":
+        drive = [("cdrom",)] if element.get("device") == "cdrom" else []
+        return [likeness for likeness in [_behind(element), *drive] if likeness]
+    mac = element.find("mac")
+    network = ("network", element.get("type", ""), *_values(_source(element), "network", "bridge", "dev"))
+    return [*([] if mac is None else [("mac", mac.get("address", ""))]), network]
+
+
 def _behind(element: ET.Element) -> tuple[str, ...]:
-    """What a device gives the guest, for one that virsh or virt-manager made and that has no alias of ours."""
-    source = element.find("source")
-    attributes = {} if source is None else source.attrib
-    if element.tag == "interface":
-        mac = element.find("mac")
-        if mac is not None and element.find("alias") is not None and device_name(element):
-            return ("mac", mac.get("address", ""))
-        return ("net", element.get("type", ""), *_values(attributes, "network", "bridge", "dev"))
+    """What a disk, folder or host device gives the guest; empty for nothing."""
     if element.tag == "hostdev":
-        address = None if source is None else source.find("address")
-        wanted = {} if address is None else address.attrib
-        return _values(wanted, "uuid", "domain", "bus", "slot", "function")
-    return _values(attributes, "file", "dev", "dir")
+        address = element.find("source/address")
+        return _values({} if address is None else address.attrib, "uuid", "domain", "bus", "slot", "function")
+    return _values(_source(element), "file", "dev", "dir")
+
+
+def _source(element: ET.Element) -> dict[str, str]:
+    source = element.find("source")
+    return {} if source is None else source.attrib
 
 
 def _values(attributes: t.Mapping[str, str], *names: str) -> tuple[str, ...]:

@@ -73,7 +73,10 @@ class Host:
 
 def host_from_capabilities(xml: str) -> Host:
     """:raises RtvirtError: for capabilities without a guest of the host's own architecture."""
-    root = ET.fromstring(xml)
+    try:
+        root = ET.fromstring(xml)
+    except ET.ParseError as error:
+        raise RtvirtError(f"the capabilities are no XML ({error}): give what virsh capabilities prints") from error
     arch = root.findtext("host/cpu/arch", "x86_64")
     offered = {
         domain.get("type", "")

@@ -18,11 +18,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes impor
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
-__all__ = ["Settings", "check_host", "check_pool", "check_remote", "page_size", "volume_path"]
+__all__ = ["Settings", "check_host", "check_pool", "check_remote", "page_size"]
 
 _POD: Path = ("spec", "template", "spec")
 _KERNEL: Path = ("domain", "firmware", "kernelBoot", "libvirt")
@@ -85,13 +85,6 @@ def page_size(spec: t.Mapping[str, t.Any]) -> str | None:
     return t.cast("str | None", (memory.get("hugepages") or {}).get("pageSize"))
 
 
-def volume_path(manifest: Manifest, prefix: str, rest: str) -> str:
-    """The option path of a field below the list of volumes: ``[1].hostDisk.path``."""
-    index, _bracket, field_path = rest[1:].partition("]")
-    steps = tuple(step for step in field_path.split(".") if step)
-    return prefix + manifest.option_path((*_POD, "volumes", int(index), *steps))
-
-
 def _check_kernel(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Path, str], None]) -> None:
     firmware = (spec.get("domain") or {}).get("firmware") or {}
     for key, path in ((firmware.get("kernelBoot") or {}).get("libvirt") or {}).items():
@@ -135,8 +128,11 @@ def _is_q35(machine: str) -> bool:
     return machine.startswith(("q35", "pc-q35"))
 
 
-def check_remote(manifests: t.Iterable[tuple[str, Manifest]]) -> None:
-    """:raises DeclarationError: for what cannot be done from another machine: files are made where they are used."""
+def check_remote(manifests: t.Iterable[tuple[str, Manifest]], *, removes: bool) -> None:
+    """:raises DeclarationError: for what cannot be done from another machine: files are made where they are used.
+
+    :arg removes: whether the VMs are to be removed with their volumes.
+    """
     problems = [
         Problem(
             prefix + manifest.option_path((*_POD, "volumes", index)),
@@ -145,7 +141,10 @@ def check_remote(manifests: t.Iterable[tuple[str, Manifest]]) -> None:
         for prefix, manifest in manifests
         for index, volume in enumerate(pod_spec(manifest.document).get("volumes") or [])
         if {"emptyDisk", "cloudInitNoCloud"} & volume.keys()
-        or (volume.get("hostDisk") or {}).get("type") == "DiskOrCreate"
+        or mapping_at(volume, "hostDisk").get("type") == "DiskOrCreate"
     ]
+    if removes:
+        message = "would remove files of this machine, not of the hypervisor: run the module there, or leave it out"
+        problems = [Problem("delete_volumes", message)]
     if problems:
         raise DeclarationError(problems)

@@ -13,23 +13,20 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.comparison import Comparison, Declaration, compare
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import context_for
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, reconcile
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, disk_files
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import (
-    Settings,
-    check_host,
-    page_size,
-    volume_path,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_host, page_size
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import backing_chain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
-    read_record,
+    changed_seeds,
     redacted,
     write_record,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep, is_layer, plan_volumes
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import Attached, VolumeStep, plan_volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
     Power,
     State,
@@ -37,13 +34,15 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
     power_steps,
     wanted_power,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.cpu import realtime_vcpus
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     complete_domain,
-    declared_domain,
     domain_name,
+    placement_request,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context, device_name
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import PlacementError
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
@@ -58,10 +57,8 @@ class VmPlan:
     """What brings one VM to its declaration.
 
     :ivar existing: the domain as it was found, None for a VM to create.
-    :ivar definition: the XML to define, None where the persistent definition stays.
-    :ivar changes: differences of the persistent definition.
-    :ivar pending: differences of the QEMU that runs; what cannot be changed live needs a restart.
     :ivar complete: what a new domain of this declaration would be.
+    :ivar compared: the definition to write, and the differences that it takes.
     :ivar wanted: the power state that it should have, None for the one that it has.
     :ivar power: steps that bring the power state, as far as no restart is needed.
     :ivar remove_state: whether firmware variables and TPM state go with the domain.
@@ -74,20 +71,35 @@ class VmPlan:
     state: State
     document: dict[str, t.Any]
     existing: Domain | None = None
-    definition: ET.Element | None = None
     complete: ET.Element | None = None
-    changes: list[Change] = field(default_factory=list)
-    pending: list[Change] = field(default_factory=list)
+    compared: Comparison = field(default_factory=Comparison)
     volumes: list[VolumeStep] = field(default_factory=list)
     wanted: Power | None = None
     power: list[Step] = field(default_factory=list)
     allow_restart: bool = False
     autostart: bool | None = None
-    adopted: bool = False
     undefine: bool = False
     remove_state: bool = False
     remove: list[str] = field(default_factory=list)
     keep: list[str] = field(default_factory=list)
+
+    @property
+    def definition(self) -> ET.Element | None:
+        """The XML to define, None where the persistent definition stays."""
+        return self.compared.definition
+
+    @property
+    def changes(self) -> list[Change]:
+        return self.compared.changes
+
+    @property
+    def pending(self) -> list[Change]:
+        return self.compared.pending
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the VM is there, and not of our making."""
+        return self.existing is not None and self.existing.record is None
 
     @property
     def before(self) -> ET.Element | None:
@@ -103,7 +115,7 @@ class VmPlan:
 class Planner:
     """Plans the VMs of one task, one after the other: CPUs that one is given are taken for the next.
 
-    :arg domains: every domain of the host where placement is needed, else those that are declared.
+    :arg domains: every domain of the host where CPUs are placed or files removed, else those that are declared.
     """
 
     def __init__(
@@ -146,17 +158,30 @@ class Planner:
         plan.undefine = True
         plan.remove_state = self._settings.delete_volumes
         plan.power = power_steps(plan.existing.power, "stopped", restart=False)
-        record = plan.existing.record
-        created = set(record.created) if record else set()
-        seeds = set(record.seeds) if record else set()
-        attached = [source.get("file", "") for source in plan.existing.definition.findall("devices/disk/source[@file]")]
-        # What was made for a disk that is no longer declared is ours still.
-        for path in dict.fromkeys([*attached, *(path for path in sorted(created | seeds) if os.path.exists(path))]):
-            goes = path in seeds or (path in created and self._settings.delete_volumes)
-            (plan.remove if goes else plan.keep).append(path)
+        record = plan.existing.record or Record({})
+        ours = [*record.seeds, *(record.created if self._settings.delete_volumes else ())]
+        attached = disk_files(plan.existing.definition)
+        if self._settings.local:
+            spared = (
+                self._files_in_use(plan.existing, [path for path in attached if path not in ours]) if ours else set()
+            )
+            plan.remove = [path for path in ours if path not in spared and os.path.lexists(path)]
+            attached = list(dict.fromkeys([*attached, *(path for path in record.created if os.path.lexists(path))]))
+        plan.keep = [path for path in attached if path not in plan.remove]
         return plan
 
+    def _files_in_use(self, leaving: Domain, kept: list[str]) -> set[str]:
+        """Files that other domains name, and all that these and the files kept are layers over."""
+        named = set(kept)
+        for other in self._domains.values():
+            if other.name != leaving.name:
+                named.update(disk_files(other.definition), [] if other.running is None else disk_files(other.running))
+        return named.union(*(backing_chain(path) for path in named if os.path.exists(path)))
+
     def _context(self, manifest: Manifest, prefix: str, existing: Domain | None) -> Context:
+        spec = pod_spec(manifest.document)
+        dedicated = placement_request(spec) is not None
+        name = domain_name(manifest.document)
         try:
             context = context_for(
                 manifest.document,
@@ -164,7 +189,7 @@ class Planner:
                 virt_type=self._settings.virt_type,
                 volume_dir=self._settings.volume_dir,
                 pool=self._pool,
-                taken=self._taken(domain_name(manifest.document)),
+                taken=self._taken(name) if dedicated else frozenset(),
                 # Only a pool that the user names is kept free of floating vCPUs.
                 reserve_pool=self._settings.cpu_pool is not None,
                 definition=None if existing is None else existing.definition,
@@ -173,22 +198,23 @@ class Planner:
             path = prefix + manifest.option_path((*_POD, "domain", "cpu", "dedicatedCpuPlacement"))
             raise DeclarationError([Problem(path, error.message)]) from error
         if context.placement is not None:
-            self._placed[context.domain_name] = context.placement.dedicated
+            self._placed[name] = context.placement.dedicated
+            realtime = realtime_vcpus(mapping_at(spec, "domain", "cpu"), context.vcpus)
+            if context.placement.emulator <= {context.placement.vcpus[vcpu] for vcpu in realtime}:
+                path = prefix + manifest.option_path((*_POD, "domain", "cpu", "realtime"))
+                message = "leaves QEMU's own threads no CPU but those of real-time vCPUs, which would starve them"
+                remedy = "set isolate_emulator_thread, or leave a CPU out of cpu_pool"
+                raise DeclarationError([Problem(path, f"{message}: {remedy}")])
         return context
 
     def _taken(self, name: str) -> frozenset[int]:
         """CPUs that other VMs hold: by pins in force, by those of stopped domains, and by plans of this task."""
-        taken: frozenset[int] = frozenset().union(*self._placed.values())
-        for other in self._domains.values():
-            if other.name != name and other.name not in self._placed:
-                for document in (other.definition, other.running):
-                    taken |= frozenset() if document is None else dedicated_cpus(document)
-        return taken
+        others = [other for other in self._domains.values() if other.name != name and other.name not in self._placed]
+        return frozenset().union(*self._placed.values(), *(other.dedicated_cpus for other in others))
 
     def _check_pages(self, plan: VmPlan, complete: ET.Element, manifest: Manifest, prefix: str) -> None:
         """Huge pages for a guest that is about to start: QEMU's own message would come when all else is done."""
-        spec = pod_spec(manifest.document)
-        page = page_size(spec)
+        page = page_size(pod_spec(manifest.document))
         restarts = plan.allow_restart and bool(plan.pending)
         if page is None or not (restarts or {"start", "start paused"} & set(plan.power)):
             return
@@ -206,23 +232,17 @@ class Planner:
         if not self._settings.local:
             return
         volumes = pod_spec(manifest.document).get("volumes") or []
-        record = plan.existing.record if plan.existing else None
-        before = {} if record is None else {v["name"]: v for v in pod_spec(record.manifest).get("volumes") or []}
-        now = {volume["name"]: volume for volume in pod_spec(redacted(manifest.document)).get("volumes") or []}
-        changed = {name for name, volume in now.items() if before.get(name) != volume}
-        definition = plan.before
-        sources = [] if definition is None else definition.findall("devices/disk/source")
-        attached = {source.get("file", "") for source in sources}
-        plan.volumes, problems = plan_volumes(volumes, context, changed, self._host.qemu_user, attached)
-        if problems:
+        attached = _attached(plan.existing, manifest.document, context)
+        plan.volumes, misfits = plan_volumes(volumes, context, self._host.qemu_user, attached)
+        if misfits:
             raise DeclarationError(
-                Problem(volume_path(manifest, prefix, problem.path), problem.message) for problem in problems
+                Problem(prefix + manifest.option_path((*_POD, "volumes", *misfit.path)), misfit.message)
+                for misfit in misfits
             )
 
     def _plan_definition(self, plan: VmPlan, context: Context, complete: ET.Element) -> None:
         existing = plan.existing
-        record = existing.record if existing else None
-        before = Record({}) if record is None else record
+        before = (existing.record if existing else None) or Record({})
         now = Record(
             manifest=redacted(plan.document),
             created=_and_new(before.created, plan.volumes, "create"),
@@ -230,50 +250,23 @@ class Planner:
             shared_cpus=context.shared_cpus,
         )
         if existing is None:
-            plan.definition = complete
-            write_record(plan.definition, now)
+            write_record(complete, now)
+            plan.compared = Comparison(definition=complete)
             return
-        declared = last = _declared(plan.document, context, self._settings.virt_type)
-        if record is not None and (record.manifest != now.manifest or record.shared_cpus != now.shared_cpus):
-            last = _declared(record.manifest, self._last_context(record, existing, context), self._settings.virt_type)
-            devices = last.find("devices")
-            if devices is not None and devices.find("interface") is not None:
-                # No longer declared is back to the default, which is an interface too.
-                devices.extend(complete.findall("devices/interface"))
-        definition, plan.changes = reconcile(
-            existing.definition, complete=complete, declared=declared, last=last, is_layer=is_layer
+        declaration = Declaration(
+            document=plan.document,
+            record=now,
+            complete=complete,
+            context=context,
+            context_of=lambda record: self._older_context(record, existing, context),
+            any_virt_type=self._settings.virt_type == "auto",
         )
-        if existing.running is not None:
-            running = _as_asked(existing.running, existing.definition, complete, plan.document)
-            _merged, plan.pending = reconcile(
-                running, complete=complete, declared=declared, last=last, is_layer=is_layer
-            )
-        for step in plan.volumes:
-            if step.action == "seed":
-                seed = Change(
-                    f"volumes[{step.volume['name']}]", "older cloud-init data", "the declared cloud-init data"
-                )
-                plan.changes.append(seed)
-                plan.pending += [seed] if existing.running is not None else []
-        # A domain that fits is not written to, not even to be remembered; what was declared must not be forgotten.
-        plan.adopted = record is None
-        # The same in other words (1Gi for 1024Mi) need not be remembered.
-        forgotten = record is not None and (
-            bool(plan.volumes)
-            or replace(record, manifest={}) != replace(now, manifest={})
-            or record.manifest.get("metadata") != now.manifest.get("metadata")
-            or ET.tostring(last) != ET.tostring(declared)
-        )
-        if forgotten and not plan.changes:
-            plan.changes.append(Change("metadata", "an older declaration", "this declaration"))
-        if plan.changes or not existing.persistent:
-            write_record(definition, now)
-            plan.definition = definition
+        plan.compared = compare(existing, declaration)
 
-    def _last_context(self, record: Record, existing: Domain, context: Context) -> Context:
-        """What the last declaration was converted with: the pins that are there are its own."""
+    def _older_context(self, record: Record, existing: Domain, context: Context) -> Context:
+        """What an older declaration was converted with: the pins that are there are its own."""
         try:
-            last = context_for(
+            older = context_for(
                 record.manifest,
                 self._host,
                 virt_type=self._settings.virt_type,
@@ -283,7 +276,26 @@ class Planner:
             )
         except PlacementError:
             return context
-        return replace(last, shared_cpus=record.shared_cpus)
+        return replace(older, shared_cpus=record.shared_cpus)
+
+
+def _attached(existing: Domain | None, document: dict[str, t.Any], context: Context) -> Attached:
+    if existing is None:
+        return Attached()
+    layers: dict[str, tuple[str, str]] = {}
+    volumes = {volume["name"]: volume for volume in pod_spec(document).get("volumes") or []}
+    for disk in existing.definition.findall("devices/disk"):
+        source, driver = disk.find("source"), disk.find("driver")
+        declared = volume_file(volumes.get(device_name(disk) or "", {}), context)
+        file = None if source is None else source.get("file")
+        if declared and file and file != declared and declared in backing_chain(file):
+            layers[declared] = (file, "qcow2" if driver is None else driver.get("type", "qcow2"))
+    before = existing.record or Record({})
+    return Attached(
+        files=disk_files(existing.definition),
+        layers=layers,
+        changed_seeds=changed_seeds(before, Record(redacted(document))),
+    )
 
 
 def _pages_held(running: ET.Element | None, size: int) -> int:
@@ -295,43 +307,3 @@ def _pages_held(running: ET.Element | None, size: int) -> int:
 
 def _and_new(paths: tuple[str, ...], steps: list[VolumeStep], action: str) -> tuple[str, ...]:
     return tuple(sorted({*paths, *(step.path for step in steps if step.action == action)}))
-
-
-def _declared(document: dict[str, t.Any], context: Context, virt_type: str) -> ET.Element:
-    declared = declared_domain(document, context)
-    if virt_type == "auto":
-        declared.attrib.pop("type", None)
-    return declared
-
-
-#: Sections of the XML that libvirt shows otherwise while a guest runs than they were asked for, with the parts of the
-#: declaration that they come from.
-_EXPANDED = {"cpu": ("cpu",), "os": ("firmware", "machine")}
-
-
-def _as_asked(
-    running: ET.Element, definition: ET.Element, complete: ET.Element, document: t.Mapping[str, t.Any]
-) -> ET.Element:
-    """The running XML with its CPU and firmware as they were asked for, where libvirt has expanded them.
-
-    A running guest shows host-model as the model and features that it came to, and firmware as the files that were
-    chosen. What is declared is in force if the guest was started with the same declaration of it, which its own copy of
-    the record tells; without a record, what is defined is taken to be.
-    """
-    started = read_record(running)
-    result = ET.Element(running.tag, running.attrib)
-    for child in running:
-        asked = None
-        if child.tag in _EXPANDED:
-            parts = _EXPANDED[child.tag]
-            if started is None:
-                asked = definition.find(child.tag)
-            elif _parts(started.manifest, parts) == _parts(document, parts):
-                asked = complete.find(child.tag)
-        result.append(child if asked is None else asked)
-    return result
-
-
-def _parts(document: t.Mapping[str, t.Any], names: tuple[str, ...]) -> list[t.Any]:
-    domain = pod_spec(document).get("domain") or {}
-    return [domain.get(name) for name in names]

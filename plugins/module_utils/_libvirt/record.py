@@ -10,18 +10,20 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass
 
-__all__ = ["NAMESPACE", "Record", "read_record", "redacted", "write_record"]
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at, pod_spec
+
+__all__ = ["NAMESPACE", "Record", "changed_seeds", "is_hash", "read_record", "redacted", "write_record"]
 
 NAMESPACE = "https://rtvirt.dev/libvirt/vm/1"
 _TAG = f"{{{NAMESPACE}}}vm"
 ET.register_namespace("rtvirt", NAMESPACE)
 
-#: Fields of a cloud-init volume that may hold secrets.
-_SECRETS = ("userData", "userDataBase64", "networkData", "networkDataBase64")
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -38,28 +40,41 @@ class Record:
     shared_cpus: str | None = None
 
 
+def is_hash(value: t.Any) -> bool:
+    """Whether a value of a cloud-init volume is the hash that stands for it in a record."""
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
+
+
 def redacted(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """A manifest with secrets as hashes: enough to see that one changed."""
+    """A manifest with cloud-init's data, which may hold secrets, as hashes: enough to see that one changed."""
     result = copy.deepcopy(dict(document))
-    spec = ((result.get("spec") or {}).get("template") or {}).get("spec") or {}
-    for volume in spec.get("volumes") or []:
-        source = volume.get("cloudInitNoCloud") or {}
-        for key in _SECRETS:
-            if source.get(key) is not None:
-                source[key] = "sha256:" + hashlib.sha256(source[key].encode()).hexdigest()
+    for source in _seeds(result).values():
+        for key, value in source.items():
+            # A record's manifest that is declared again stands for the same data.
+            if isinstance(value, str) and not is_hash(value):
+                source[key] = "sha256:" + hashlib.sha256(value.encode()).hexdigest()
     return result
 
 
+def changed_seeds(before: Record, after: Record) -> list[str]:
+    """Names of the cloud-init volumes whose data differs between two records, and of new ones."""
+    last, now = _seeds(before.manifest), _seeds(after.manifest)
+    return [name for name, source in now.items() if last.get(name) != source]
+
+
 def read_record(domain: ET.Element) -> Record | None:
-    """The record in a domain's XML, None for a domain that we have not written."""
+    """The record in a domain's XML; None for a domain that we have not written, or whose record is spoilt."""
     element = domain.find(f"metadata/{_TAG}")
-    if element is None or not element.text:
+    try:
+        data = json.loads((element.text if element is not None else None) or "null")
+    except ValueError:
         return None
-    data = json.loads(element.text)
+    if not isinstance(data, dict) or not isinstance(data.get("manifest"), dict):
+        return None
     return Record(
         manifest=data["manifest"],
-        created=tuple(data.get("created", ())),
-        seeds=tuple(data.get("seeds", ())),
+        created=_paths(data.get("created")),
+        seeds=_paths(data.get("seeds")),
         shared_cpus=data.get("shared_cpus"),
     )
 
@@ -73,3 +88,14 @@ def write_record(domain: ET.Element, record: Record) -> None:
         metadata.remove(element)
     element = ET.SubElement(metadata, _TAG)
     element.text = json.dumps(asdict(record), sort_keys=True)
+
+
+def _paths(value: t.Any) -> tuple[str, ...]:
+    return tuple(path for path in value if isinstance(path, str)) if isinstance(value, list) else ()
+
+
+def _seeds(document: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    volumes = [volume for volume in pod_spec(document).get("volumes") or [] if isinstance(volume, dict)]
+    return {
+        volume["name"]: mapping_at(volume, "cloudInitNoCloud") for volume in volumes if "cloudInitNoCloud" in volume
+    }

@@ -10,27 +10,32 @@ A file is made beside its place and renamed into it when it is whole: one with a
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
 import typing as t
-import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.cloud_init import write_seed
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import (
+    create_image,
+    is_qcow2,
+    resize_image,
+    source_format,
+    virtual_size,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import is_hash
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file, volume_format
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
-__all__ = ["VolumeStep", "apply_volume", "closed_folder", "is_layer", "plan_volumes", "remove_files"]
+__all__ = ["Attached", "Misfit", "VolumeStep", "apply_volume", "closed_folder", "plan_volumes", "remove_files"]
 
-_QCOW2_MAGIC = b"QFI\xfb"
-_BLOCK = 1 << 20
+Volume = t.Mapping[str, t.Any]
 
 
 @dataclass(frozen=True)
@@ -38,56 +43,72 @@ class VolumeStep:
     """One file to make, grow or renew.
 
     :ivar action: ``create``, ``grow``, or ``seed`` for a cloud-init image.
+    :ivar image_format: of the file at ``path``.
     :ivar size: bytes that the guest is to see, None where an image or the seed decides.
     """
 
     action: str
     path: str
-    volume: dict[str, t.Any]
+    volume: Volume
     size: int | None = None
+    image_format: str = "raw"
 
     def __str__(self) -> str:
-        size = (
-            ""
-            if self.size is None
-            else f" to {from_bytes(self.size)}"
-            if self.action == "grow"
-            else f" ({from_bytes(self.size)})"
-        )
-        return f"{self.action} {self.path}{size}"
+        if self.size is None:
+            return f"{self.action} {self.path}"
+        size = from_bytes(self.size)
+        return f"grow {self.path} to {size}" if self.action == "grow" else f"{self.action} {self.path} ({size})"
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """What is wrong with a volume on this host; ``path`` is the field below the list of volumes."""
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True)
+class Attached:
+    """The volumes that a domain has already.
+
+    :ivar files: files that are its disks: what a guest writes into them is not looked at.
+    :ivar layers: (file, format) of the disks that have gone on to a snapshot, by the declared file.
+    :ivar changed_seeds: names of the cloud-init volumes whose data is not what the file was made from.
+    """
+
+    files: t.Container[str] = ()
+    layers: t.Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    changed_seeds: t.Container[str] = ()
 
 
 def plan_volumes(
-    volumes: t.Sequence[t.Mapping[str, t.Any]],
-    context: Context,
-    changed_seeds: t.Container[str],
-    qemu_user: tuple[int, int],
-    attached: t.Container[str] = (),
-) -> tuple[list[VolumeStep], list[Problem]]:
-    """Steps that bring the files to what is declared; problems name the volume's field below its list.
+    volumes: t.Sequence[Volume], context: Context, qemu_user: tuple[int, int], attached: Attached
+) -> tuple[list[VolumeStep], list[Misfit]]:
+    """Steps that bring the files to what is declared, and what this host cannot do.
 
-    :arg changed_seeds: names of the cloud-init volumes whose data is not what the file was made from.
-    :arg attached: files that are disks of the VM already: what a guest writes into them is not looked at.
     :arg qemu_user: numbers of the user and group that must reach the files.
     """
     steps: list[VolumeStep] = []
-    problems: list[Problem] = []
+    misfits: list[Misfit] = []
     for index, volume in enumerate(volumes):
         path = volume_file(volume, context)
+        found: VolumeStep | Misfit | None
+        if path is None:
+            found = _look_at_device(volume)
+        elif "cloudInitNoCloud" in volume:
+            found = _plan_seed(volume, path, attached)
+        else:
+            found = _plan_disk(volume, path, attached)
         closed = closed_folder(path, qemu_user) if path else None
         if closed:
             message = f"{path} is below {closed}, which QEMU's user may not enter: move it, or chmod o+x {closed}"
-            problems.append(Problem(f"[{index}].hostDisk.path", message))
-        if path is None:
-            path = (volume.get("libvirt") or {}).get("device") or (volume.get("libvirt") or {}).get("directory")
-            if path and not os.path.exists(path):
-                problems.append(Problem(f"[{index}].libvirt", f"{path} does not exist on this host"))
-        elif "cloudInitNoCloud" in volume:
-            if volume["name"] in changed_seeds or not os.path.exists(path):
-                steps.append(VolumeStep("seed", path, dict(volume)))
-        else:
-            _plan_disk(index, volume, path, path in attached, steps, problems)
-    return steps, problems
+            found = Misfit(("hostDisk", "path"), message)
+        if isinstance(found, VolumeStep):
+            steps.append(found)
+        elif found is not None:
+            misfits.append(Misfit((index, *found.path), found.message))
+    return steps, misfits
 
 
 def closed_folder(path: str, user: tuple[int, int]) -> str | None:
@@ -106,73 +127,77 @@ def closed_folder(path: str, user: tuple[int, int]) -> str | None:
     return None
 
 
-def _plan_disk(
-    index: int,
-    volume: t.Mapping[str, t.Any],
-    path: str,
-    attached: bool,
-    steps: list[VolumeStep],
-    problems: list[Problem],
-) -> None:
+def _look_at_device(volume: Volume) -> Misfit | None:
+    own = mapping_at(volume, "libvirt")
+    path = own.get("device") or own.get("directory")
+    return Misfit(("libvirt",), f"{path} does not exist on this host") if path and not os.path.exists(path) else None
+
+
+def _plan_seed(volume: Volume, path: str, attached: Attached) -> VolumeStep | Misfit | None:
+    if volume["name"] not in attached.changed_seeds and os.path.exists(path):
+        return None
+    hashed = next((key for key, value in volume["cloudInitNoCloud"].items() if is_hash(value)), None)
+    if hashed:
+        message = "is the hash of data that libvirt_vm_info shows, not the data: write the data itself"
+        return Misfit(("cloudInitNoCloud", hashed), message)
+    return VolumeStep("seed", path, volume)
+
+
+def _plan_disk(volume: Volume, path: str, attached: Attached) -> VolumeStep | Misfit | None:
     kind = "hostDisk" if "hostDisk" in volume else "emptyDisk"
     given = volume[kind]
-    size = None if given.get("capacity") is None else to_bytes(given["capacity"])
     creates = kind == "emptyDisk" or given.get("type") == "DiskOrCreate"
-    own = volume.get("libvirt") or {}
+    size = None if given.get("capacity") is None else to_bytes(given["capacity"])
     if os.path.isdir(path):
-        problems.append(Problem(f"[{index}].{kind}.path", f"{path} is a folder: write the path of a file in it"))
-    elif volume_format(volume) == "raw" and not attached and _is_qcow2(path):
-        message = f"is raw, and {path} is a qcow2 image: write format qcow2"
-        problems.append(Problem(f"[{index}].libvirt.format", message))
-    elif os.path.exists(path):
-        actual = _virtual_size(path, volume_format(volume))
-        if actual is None:
-            message = f"{path} is no {volume_format(volume)} image: write the format that the file has"
-            problems.append(Problem(f"[{index}].libvirt.format", message))
-        elif size is not None and creates and size < actual:
-            message = f"{path} is {from_bytes(actual)}, a disk is never shrunk: write {from_bytes(actual)} or more"
-            problems.append(Problem(f"[{index}].{kind}.capacity", message))
-        elif size is not None and creates and size > actual:
-            steps.append(VolumeStep("grow", path, dict(volume), size))
-    elif not creates:
+        return Misfit((kind, "path"), f"{path} is a folder: write the path of a file in it")
+    if os.path.lexists(path):
+        return _plan_existing(volume, path, kind, size if creates else None, attached)
+    if not creates:
         message = f"{path} does not exist on this host: write type DiskOrCreate with a capacity to create it"
-        problems.append(Problem(f"[{index}].{kind}.path", message))
-    else:
-        for key in ("image", "backingFile"):
-            if str(own.get(key, "")).startswith("/") and not os.path.exists(own[key]):
-                problems.append(Problem(f"[{index}].libvirt.{key}", f"{own[key]} does not exist on this host"))
-        steps.append(VolumeStep("create", path, dict(volume), size))
+        return Misfit((kind, "path"), message)
+    return _check_sources(volume, kind, size) or VolumeStep("create", path, volume, size, volume_format(volume))
 
 
-def _is_qcow2(path: str) -> bool:
-    if not os.path.isfile(path):
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(_QCOW2_MAGIC)) == _QCOW2_MAGIC
+def _plan_existing(
+    volume: Volume, declared: str, kind: str, size: int | None, attached: Attached
+) -> VolumeStep | Misfit | None:
+    path, image_format = attached.layers.get(declared, (declared, volume_format(volume)))
+    if not os.path.exists(path):
+        return Misfit((kind, "path"), f"{path} is a link to nothing: is its file system mounted?")
+    if image_format == "raw" and declared not in attached.files and is_qcow2(path):
+        return Misfit(("libvirt", "format"), f"is raw, and {path} is a qcow2 image: write format qcow2")
+    actual = virtual_size(path, image_format)
+    if actual is None:
+        return Misfit(("libvirt", "format"), f"{path} is no {image_format} image: write the format that the file has")
+    if size is not None and size < actual:
+        have = from_bytes(actual)
+        return Misfit((kind, "capacity"), f"{path} is {have}, a disk is never shrunk: write {have} or more")
+    return VolumeStep("grow", path, volume, size, image_format) if size is not None and size > actual else None
 
 
-def _virtual_size(path: str, image_format: str) -> int | None:
-    """Bytes that the guest sees, None for a file that is not of the format. Read off the header: no tool, no lock."""
-    with open(path, "rb") as file:
-        if image_format == "qcow2":
-            header = file.read(32)
-            return int.from_bytes(header[24:32], "big") if header.startswith(_QCOW2_MAGIC) else None
-        return file.seek(0, os.SEEK_END)
-
-
-def is_layer(path: str, base: str) -> bool:
-    """Whether an image is a layer over another: the other is in its chain of backing files."""
-    try:
-        chain = json.loads(_qemu_img("info", "--backing-chain", "--force-share", "--output=json", path))
-    except RtvirtError:
-        return False
-    return any(image.get("filename") == base for image in chain[1:])
+def _check_sources(volume: Volume, kind: str, size: int | None) -> Misfit | None:
+    """Whether what a disk is to be made of is there, is what it is said to be, and fits."""
+    own = mapping_at(volume, "libvirt")
+    for key, format_key in (("image", "imageFormat"), ("backingFile", "backingFormat")):
+        path = str(own.get(key, ""))
+        if not path.startswith("/"):
+            continue
+        if not os.path.isfile(path):
+            return Misfit(("libvirt", key), f"{path} does not exist on this host")
+        declared = source_format(path, own.get(format_key))
+        if is_qcow2(path) != (declared == "qcow2"):
+            found = "qcow2" if is_qcow2(path) else "raw"
+            return Misfit(("libvirt", format_key), f"is {declared}, and {path} is a {found} image: write {found}")
+        actual = virtual_size(path, declared) or 0
+        if size is not None and size < actual:
+            return Misfit((kind, "capacity"), f"{path} is {from_bytes(actual)}: write that or more")
+    return None
 
 
 def apply_volume(step: VolumeStep, *, vm_name: str) -> None:
     """Do one step. :raises RtvirtError: with nothing left behind at the path that was not there before."""
     if step.action == "grow":
-        _qemu_img("resize", "-f", volume_format(step.volume), step.path, str(step.size))
+        resize_image(step.path, step.image_format, step.size or 0)
         return
     folder = pathlib.Path(step.path).parent
     # Searchable for QEMU's user, not readable: the names of other VMs' disks are nobody's business.
@@ -182,8 +207,8 @@ def apply_volume(step: VolumeStep, *, vm_name: str) -> None:
         if step.action == "seed":
             write_seed(unfinished, step.volume["cloudInitNoCloud"], vm_name=vm_name)
         else:
-            _create(unfinished, step)
-        _set_owner(unfinished, step.volume.get("libvirt") or {})
+            create_image(unfinished, step.image_format, step.size, mapping_at(step.volume, "libvirt"))
+        _set_owner(unfinished, mapping_at(step.volume, "libvirt"))
         with _failing(f"create {step.path}"):
             if step.action == "create":
                 # link() fails where rename() would replace: a file that appeared meanwhile is somebody's.
@@ -202,77 +227,11 @@ def remove_files(paths: t.Iterable[str]) -> list[str]:
     return removed
 
 
-def _create(path: str, step: VolumeStep) -> None:
-    own = step.volume.get("libvirt") or {}
-    image_format = volume_format(step.volume)
-    size = [] if step.size is None else [str(step.size)]
-    if own.get("image"):
-        with _local_image(own, pathlib.Path(path).parent) as image:
-            _qemu_img("convert", "-f", _image_format(own), "-O", image_format, image, path)
-        actual = _virtual_size(path, image_format) or 0
-        if step.size is not None and step.size < actual:
-            raise RtvirtError(
-                f"{step.path}: the image is {from_bytes(actual)}, the capacity {from_bytes(step.size)} too small"
-            )
-        if step.size is not None and step.size > actual:
-            _qemu_img("resize", "-f", image_format, path, str(step.size))
-    elif own.get("backingFile"):
-        backing = ["-b", own["backingFile"], "-F", own.get("backingFormat") or _by_name(own["backingFile"])]
-        _qemu_img("create", "-f", image_format, *backing, path, *size)
-    else:
-        _qemu_img("create", "-f", image_format, path, *size)
-
-
-@contextlib.contextmanager
-def _local_image(own: t.Mapping[str, t.Any], folder: pathlib.Path) -> t.Iterator[str]:
-    """The path of an image, downloaded for the time being where it is a URL, its checksum verified."""
-    image, checksum = own["image"], own.get("checksum")
-    if image.startswith("/"):
-        _verify(image, checksum)
-        yield image
-        return
-    # A tenth of the time that the module takes to load, and few tasks download anything.
-    import urllib.request
-
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".rtvirt-download-") as file:
-        try:
-            with urllib.request.build_opener().open(image, timeout=60) as response:
-                shutil.copyfileobj(response, file, _BLOCK)
-        except OSError as error:
-            raise RtvirtError(f"download {image}: {error}") from error
-        file.flush()
-        _verify(file.name, checksum, image)
-        yield file.name
-
-
-def _verify(path: str, checksum: str | None, source: str | None = None) -> None:
-    if checksum is None:
-        return
-    kind, wanted = checksum.split(":", 1)
-    digest = hashlib.new(kind)
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(_BLOCK), b""):
-            digest.update(block)
-    if digest.hexdigest() != wanted:
-        raise RtvirtError(
-            f"{source or path} has {kind}:{digest.hexdigest()}, declared is {checksum}: nothing was created"
-        )
-
-
-def _image_format(own: t.Mapping[str, t.Any]) -> str:
-    return str(own.get("imageFormat") or _by_name(urllib.parse.urlparse(own["image"]).path))
-
-
-def _by_name(path: str) -> str:
-    return "qcow2" if path.endswith((".qcow2", ".qcow")) else "raw"
-
-
 @contextlib.contextmanager
 def _beside(path: str) -> t.Iterator[str]:
     """The name of an unfinished file in the same folder, gone at the end whatever happens."""
-    folder, name = os.path.split(path)
     with _failing(f"create {path}"):
-        handle, unfinished = tempfile.mkstemp(dir=folder, prefix=f".{name}-")
+        handle, unfinished = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".rtvirt-")
     os.close(handle)
     try:
         yield unfinished
@@ -297,14 +256,3 @@ def _failing(action: str) -> t.Iterator[None]:
         yield
     except (OSError, LookupError) as error:
         raise RtvirtError(f"{action}: {error}") from error
-
-
-def _qemu_img(*arguments: str) -> str:
-    command = ["qemu-img", *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise RtvirtError("qemu-img is not installed on this host: install qemu-utils (qemu-img)") from error
-    if done.returncode:
-        raise RtvirtError(f"{' '.join(command)}: {done.stderr.strip()}", rc=done.returncode)
-    return done.stdout

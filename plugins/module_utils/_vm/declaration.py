@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import merge_options
 
-__all__ = ["OPTIONS", "declaration_spec", "declarations"]
+__all__ = ["OPTIONS", "checked", "declaration_spec", "declarations"]
 
 _LIST_OF_DICTS: dict[str, t.Any] = {"type": "list", "elements": "dict"}
 
@@ -86,6 +89,24 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
 def declaration_spec() -> dict[str, t.Any]:
     """The options of one VM, and ``vms``, a list of the same."""
     return {**OPTIONS, "vms": {"type": "list", "elements": "dict", "options": OPTIONS}}
+
+
+def checked(options: t.Any) -> dict[str, t.Any]:
+    """A declaration held to the options, as a module's are, for those that come by another way.
+
+    :raises DeclarationError: for options that are unknown or of another type.
+    """
+    if not isinstance(options, dict):
+        raise DeclarationError([Problem("declaration", f"is {options!r}: write a mapping of libvirt_vm's options")])
+    unknown = [key for key in options if key not in OPTIONS]
+    if unknown:
+        message = f"is no option: write one of {', '.join(OPTIONS)}"
+        raise DeclarationError(Problem(str(key), message) for key in unknown)
+    validator: t.Any = ArgumentSpecValidator
+    result = validator(OPTIONS).validate(options)
+    if result.error_messages:
+        raise DeclarationError(Problem("declaration", message) for message in result.error_messages)
+    return {key: value for key, value in result.validated_parameters.items() if value is not None}
 
 
 def declarations(params: t.Mapping[str, t.Any]) -> list[tuple[str, dict[str, t.Any]]]:

@@ -8,12 +8,11 @@ value: KubeVirt 1.9's ``pkg/defaults`` and ``vmi-mutator``; a value that is ours
 
 from __future__ import annotations
 
-import copy
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_fraction
 
-__all__ = ["guest_memory", "vcpu_count", "with_defaults"]
+__all__ = ["guest_memory", "vcpu_count", "with_defaults", "without_nulls"]
 
 _MACHINES = {"x86_64": "q35", "aarch64": "virt", "s390x": "s390-ccw-virtio"}
 _TOPOLOGY = ("sockets", "cores", "threads")
@@ -59,9 +58,16 @@ def guest_memory(spec: t.Mapping[str, t.Any]) -> str | int | None:
     return None
 
 
+def without_nulls(value: t.Any) -> t.Any:
+    """A copy of a tree without the keys whose value is null: Kubernetes takes them as not given."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
 def with_defaults(spec: t.Mapping[str, t.Any], *, arch: str = "x86_64", virt_type: str = "kvm") -> dict[str, t.Any]:
     """A copy of an instance spec with every default filled in that a new domain needs."""
-    result = copy.deepcopy(dict(spec))
+    result: dict[str, t.Any] = without_nulls(spec)
     domain = result.setdefault("domain", {})
     cpu = domain.setdefault("cpu", {})
     if not any(cpu.get(part) for part in _TOPOLOGY):

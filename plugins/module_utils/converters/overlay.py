@@ -19,7 +19,11 @@ Path = tuple[t.Union[str, int], ...]
 
 def is_named_list(value: t.Any) -> bool:
     """Whether a value is a list of dicts that each carry a ``name``, KubeVirt's form for disks, volumes, networks, …"""
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "name" in item for item in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in value)
+    )
 
 
 def render_path(path: Path) -> str:

@@ -18,6 +18,9 @@ __all__ = ["check_cpu"]
 
 _POLICIES = ("force", "require", "optional", "disable", "forbid")
 _CPU = (*DOMAIN, "cpu")
+
+#: vCPUs of a q35 machine, the most of any that libvirt knows (QEMU 9.1).
+_MOST_VCPUS = 4096
 _RESOURCES = (*DOMAIN, "resources")
 
 
@@ -31,6 +34,10 @@ def check_cpu(report: Report) -> None:
             report.add((*_CPU, "features", index), "has no name: write the CPU feature's")
         report.choice((*_CPU, "features", index, "policy"), feature.get("policy") or None, _POLICIES)
     amounts = _check_amounts(report)
+    count = vcpu_count(report.spec) if not report.problems else None
+    if count is not None and count > _MOST_VCPUS:
+        report.add(_CPU, f"makes {count} vCPUs: write at most {_MOST_VCPUS}")
+        return
     if cpu.get("dedicatedCpuPlacement"):
         _check_dedicated(report, amounts)
     elif cpu.get("isolateEmulatorThread"):

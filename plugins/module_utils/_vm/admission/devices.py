@@ -21,11 +21,17 @@ _ACTIONS = ("poweroff", "reset", "shutdown")
 _LIBVIRT_ACTIONS = (*_ACTIONS, "pause", "none", "dump", "inject-nmi")
 
 
+#: More than any host has use for; a bound, so that a slip of the pen is told as one.
+_MOST_IO_THREADS = 256
+
+
 def check_devices(report: Report) -> None:
     _check_boot_order(report)
     _check_watchdog(report)
     _check_io_threads(report)
     for at, given in report.items("inputs"):
+        if not given.get("name"):
+            report.add((*at, "name"), "is missing: write a name for the device")
         report.choice(
             (*at, "type"),
             given.get("type"),
@@ -72,9 +78,11 @@ def _check_io_threads(report: Report) -> None:
     policy = report.domain.get("ioThreadsPolicy")
     report.choice((*DOMAIN, "ioThreadsPolicy"), policy, ("shared", "auto", "supplementalPool"))
     count = (report.domain.get("ioThreads") or {}).get("supplementalPoolThreadCount")
-    if policy == "supplementalPool" and (count is None or count < 1):
-        at = (*DOMAIN, "ioThreads", "supplementalPoolThreadCount")
-        report.add(at, "is missing: the policy supplementalPool needs a number of threads, 1 or more")
+    at = (*DOMAIN, "ioThreads", "supplementalPoolThreadCount")
+    if policy == "supplementalPool" and count is None:
+        report.add(at, f"is missing: the policy supplementalPool needs a number of threads, 1 to {_MOST_IO_THREADS}")
+    elif count is not None and not 1 <= count <= _MOST_IO_THREADS:
+        report.add(at, f"is {count}: write 1 to {_MOST_IO_THREADS}")
 
 
 def _check_host_device(report: Report, at: Path, device: dict[str, t.Any]) -> None:

@@ -24,7 +24,10 @@ _MACHINES = ("q35*", "pc-q35*", "virt*", "s390-ccw-virtio*")
 _LIBVIRT_MACHINES = (*_MACHINES, "pc", "pc-i440fx*")
 
 #: A domain's name becomes part of file names.
-_LIBVIRT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}$")
+_LIBVIRT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
+
+#: A file's name has 255 bytes: the domain's, a volume's (63) and what stands around them.
+_MOST_LETTERS = 180
 _DNS_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 
 
@@ -36,7 +39,7 @@ def check_names(report: Report) -> None:
         report.add(("metadata", "name"), "is missing: write the VM's name")
         return
     pattern, wanted = (
-        (_LIBVIRT_NAME, "at most 200 letters, digits and _.+-")
+        (_LIBVIRT_NAME, "letters, digits and _.+-")
         if report.backend == "libvirt"
         else (_DNS_NAME, "lower-case letters, digits, - and . (a DNS name)")
     )
@@ -44,6 +47,8 @@ def check_names(report: Report) -> None:
         value = metadata.get(key)
         if value is not None and not pattern.fullmatch(str(value)):
             report.add(("metadata", key), f"{value!r}: write {wanted}")
+    if len(str(name)) + len(str(metadata.get("namespace") or "")) > _MOST_LETTERS:
+        report.add(("metadata", "name"), f"is too long: write at most {_MOST_LETTERS} letters, with the namespace")
 
 
 def check_machine(report: Report) -> None:

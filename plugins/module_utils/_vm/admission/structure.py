@@ -73,7 +73,8 @@ def _refuse_unknown(report: Report, fields: dict[str, t.Any], path: Path, key: t
         report.add(where, f"libvirt_vm cannot do this, a plain host has no cluster: {CLUSTER_ONLY[pattern]}")
     else:
         close = difflib.get_close_matches(str(key), [*fields], n=1)
-        remedy = f"did you mean {close[0]}?" if close else f"write {listed(sorted(fields))}"
+        known = f"write {listed(sorted(fields))}" if fields else "write {}"
+        remedy = f"did you mean {close[0]}?" if close else known
         report.add(where, f"libvirt_vm does not know this field: {remedy}")
 
 

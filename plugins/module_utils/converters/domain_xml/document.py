@@ -12,7 +12,11 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count, with_defaults
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import (
+    vcpu_count,
+    with_defaults,
+    without_nulls,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.cpu import cpu_elements
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.devices import device_elements
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import disk_elements
@@ -66,7 +70,7 @@ def complete_domain(document: t.Mapping[str, t.Any], context: Context) -> ET.Ele
 
 def declared_domain(document: t.Mapping[str, t.Any], context: Context) -> ET.Element:
     """Only what a VirtualMachine declares, with marks (``ABSENT``) for what it rules out. No valid domain by itself."""
-    spec = {"domain": {}, **pod_spec(document)}
+    spec = {"domain": {}, **without_nulls(pod_spec(document))}
     return _domain(spec, replace(context, complete=False))
 
 

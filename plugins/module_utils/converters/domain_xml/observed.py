@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """libvirt's domain XML back to a VirtualMachine: what of a domain, whoever made it, a declaration can say.
 
-Declaring the result again is no change: it holds nothing but what the domain has.
+Pins, schedulers and huge pages are left out: they are a placement's result, not a declaration.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes
 
@@ -68,38 +67,21 @@ def _bytes(element: ET.Element | None) -> int:
 
 
 def _cpu(domain: ET.Element) -> dict[str, t.Any]:
-    topology = domain.find("cpu/topology")
+    topology = _attributes(domain, "cpu/topology")
     mode = _attribute(domain, "cpu", "mode")
-    pins = [cpuset.parse(pin.get("cpuset", "")) for pin in domain.findall("cputune/vcpupin")]
     features = [
         _some(name=feature.get("name"), policy=feature.get("policy")) for feature in domain.findall("cpu/feature")
     ]
-    parts = {} if topology is None else {part: int(topology.get(part, 1)) for part in ("sockets", "cores", "threads")}
-    count = int(domain.findtext("vcpu", "1"))
     return _some(
-        **(parts or {"sockets": count}),
+        **{part: int(topology[part]) for part in ("sockets", "cores", "threads") if part in topology},
         model=domain.findtext("cpu/model") if mode == "custom" else mode,
         features=features,
-        dedicatedCpuPlacement=True if len(pins) == count and all(len(cpus) == 1 for cpus in pins) else None,
-        numa={"guestMappingPassthrough": {}} if domain.find("numatune/memnode") is not None else None,
-        realtime=_realtime(domain, count),
     )
 
 
-def _realtime(domain: ET.Element, count: int) -> dict[str, t.Any] | None:
-    schedulers = [element for element in domain.findall("cputune/vcpusched") if element.get("scheduler") == "fifo"]
-    if not schedulers:
-        return None
-    vcpus = cpuset.parse(",".join(element.get("vcpus", "") for element in schedulers))
-    # An empty mask is all vCPUs, as declared.
-    return {"mask": cpuset.format_ranges(vcpus)} if len(vcpus) < count else {"mask": ""}
-
-
 def _memory(domain: ET.Element) -> dict[str, t.Any]:
-    page = domain.find("memoryBacking/hugepages/page")
     return _some(
         guest=from_bytes(_bytes(domain.find("memory"))),
-        hugepages=None if page is None else {"pageSize": from_bytes(_bytes(page))},
         libvirt={"locked": True} if domain.find("memoryBacking/locked") is not None else None,
     )
 

@@ -449,7 +449,7 @@ def test_a_remote_host_s_files_are_not_made(options: Options, path: str) -> None
     given = [("vms[0].", {"name": "vm1", "memory": "64Mi", **options})]
     (manifest,) = admit(given, "libvirt")
     with pytest.raises(DeclarationError) as refusal:
-        check_remote([("vms[0].", manifest)])
+        check_remote([("vms[0].", manifest)], removes=False)
     (problem,) = refusal.value.problems
     assert problem.path.startswith(path)
     assert "run the module there" in problem.message

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import (
+    Attached,
     VolumeStep,
     apply_volume,
     closed_folder,
@@ -23,6 +24,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes impor
     remove_files,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import render_path
 
 MIB = 1 << 20
 ROOT = (0, 0)
@@ -49,8 +51,13 @@ def volume(path: Path | str, capacity: t.Any = "1Mi", kind: str = "DiskOrCreate"
     return {"name": "root", "hostDisk": host_disk, **({"libvirt": own} if own else {})}
 
 
-def plan(folder: Path, *volumes: Volume, seeds: t.Container[str] = ()) -> tuple[list[VolumeStep], list[Problem]]:
-    return plan_volumes(volumes, Context("vm1", volume_dir=str(folder)), seeds, ROOT)
+def plan(
+    folder: Path, *volumes: Volume, seeds: t.Container[str] = (), user: tuple[int, int] = ROOT
+) -> tuple[list[VolumeStep], list[Problem]]:
+    """Steps, and misfits with their fields as users see them."""
+    attached = Attached(changed_seeds=seeds)
+    steps, misfits = plan_volumes(volumes, Context("vm1", volume_dir=str(folder)), user, attached)
+    return steps, [Problem(render_path(misfit.path), misfit.message) for misfit in misfits]
 
 
 def made(folder: Path, *volumes: Volume) -> list[VolumeStep]:
@@ -194,21 +201,37 @@ def test_a_checksum_in_capitals_is_the_same_or_refused_before(tmp_path: Path) ->
     assert (tmp_path / "a").exists()
 
 
-def test_an_image_that_is_larger_than_the_capacity_leaves_nothing(tmp_path: Path) -> None:
+def test_an_image_that_is_larger_than_the_capacity_is_told(tmp_path: Path) -> None:
     source = image(tmp_path / "debian.raw", size=4 * MIB)
-    (step,) = plan(tmp_path, volume(tmp_path / "root.img", "1Mi", image=str(source)))[0]
-    with pytest.raises(RtvirtError, match="capacity 1Mi"):
-        apply_volume(step, vm_name="vm1")
-    assert files(tmp_path) == {"debian.raw"}
+    steps, (problem,) = plan(tmp_path, volume(tmp_path / "root.img", "1Mi", image=str(source)))
+    assert (steps, problem.path) == ([], "[0].hostDisk.capacity")
+    assert "4Mi" in problem.message
 
 
-def test_an_image_that_is_none_leaves_nothing(tmp_path: Path) -> None:
-    source = tmp_path / "debian.qcow2"
-    source.write_text("404 not found")
-    (step,) = plan(tmp_path, volume(tmp_path / "root.img", None, image=str(source)))[0]
-    with pytest.raises(RtvirtError, match="qemu-img"):
-        apply_volume(step, vm_name="vm1")
-    assert files(tmp_path) == {"debian.qcow2"}
+def test_a_backing_file_that_is_larger_than_the_capacity_is_told(tmp_path: Path) -> None:
+    base = image(tmp_path / "base.raw", size=4 * MIB)
+    layer = volume(tmp_path / "root.img", "1Mi", format="qcow2", backingFile=str(base))
+    steps, (problem,) = plan(tmp_path, layer)
+    assert (steps, problem.path) == ([], "[0].hostDisk.capacity")
+
+
+@pytest.mark.parametrize("key", ["image", "backingFile"])
+def test_an_image_of_another_format_than_its_name_says_is_told(tmp_path: Path, key: str) -> None:
+    text, qcow2 = tmp_path / "debian.qcow2", image(tmp_path / "ubuntu.img", "qcow2")
+    text.write_text("404 not found")
+    for source, found in ((text, "raw"), (qcow2, "qcow2")):
+        own = {key: str(source), **({"format": "qcow2"} if key == "backingFile" else {})}
+        steps, (problem,) = plan(tmp_path, volume(tmp_path / "root.img", "1Gi", **own))
+        assert (steps, problem.path) == ([], f"[0].libvirt.{key.removesuffix('File')}Format")
+        assert problem.message.endswith(f"write {found}")
+
+
+def test_a_link_to_nothing_is_told_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "root.img"
+    path.symlink_to(tmp_path / "mnt" / "root.img")
+    steps, (problem,) = plan(tmp_path, volume(path))
+    assert (steps, problem.path) == ([], "[0].hostDisk.path")
+    assert path.is_symlink()
 
 
 def test_a_url_of_nothing_leaves_nothing(tmp_path: Path) -> None:
@@ -321,7 +344,7 @@ def test_a_folder_that_qemu_may_not_enter_is_told(tmp_path: Path) -> None:
     assert blocked is not None
     # Folders above tmp_path may be closed as well; the first of them is named.
     assert str(closed).startswith(blocked)
-    _steps, problems = plan_volumes([volume(path)], Context("vm1"), (), user)
+    _steps, problems = plan(tmp_path, volume(path), user=user)
     assert problems[0].path == "[0].hostDisk.path"
     assert f"chmod o+x {blocked}" in problems[0].message
 
