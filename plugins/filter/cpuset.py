@@ -27,9 +27,8 @@ def cpuset(value: t.Any, form: str = "list", universe: str | list[int] | None = 
             is_mask = value.strip().lower().startswith("0x")
             cpus = converter.parse_mask(value) if is_mask else converter.parse(value, everything)
         else:
-            if any(not isinstance(cpu, int) or isinstance(cpu, bool) or cpu < 0 for cpu in value):
-                raise ValueError(value)
             cpus = frozenset(value)
+            converter.format_ranges(cpus)  # refuses what is no CPU number
     except ConversionError as error:
         raise AnsibleFilterError(f"rtvirt.core.cpuset: {error.message}") from error
     except (TypeError, ValueError) as error:

@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import host_from_capabilities
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import check_pool
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import check_cpus
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import checked
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
@@ -35,7 +35,8 @@ def domain_xml(
         host = host_from_capabilities(capabilities)
         if guest_memory(pod_spec(document)) is None:
             raise DeclarationError([Problem("memory", "is missing: a new VM needs it")])
-        check_pool(cpu_pool)
+        check_cpus("cpu_pool", cpu_pool)
+        check_cpus("isolated_cpus", isolated_cpus)
         context = context_for(
             document,
             host,

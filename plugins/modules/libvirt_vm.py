@@ -297,7 +297,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe, observe_all
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import isolated_cpus, read_host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_pool, check_remote
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import (
     describe_outcome,
@@ -388,7 +388,7 @@ def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
     prefixes = [prefix for prefix, _options in declared]
     manifests = admit(declared, "libvirt", names_only=params["state"] == "absent")
     waits = Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
-    check_pool(params["cpu_pool"])
+    check_cpus("cpu_pool", params["cpu_pool"])
     if not is_local(params["uri"]):
         leaving = params["state"] == "absent"
         check_remote([] if leaving else zip(prefixes, manifests), removes=leaving and params["delete_volumes"])

@@ -22,7 +22,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
-__all__ = ["Settings", "check_host", "check_pool", "check_remote", "page_size"]
+__all__ = ["Settings", "check_cpus", "check_host", "check_remote", "page_size"]
 
 _POD: Path = ("spec", "template", "spec")
 _KERNEL: Path = ("domain", "firmware", "kernelBoot", "libvirt")
@@ -71,12 +71,12 @@ def check_host(
     return problems
 
 
-def check_pool(wanted: str | None) -> None:
-    """:raises DeclarationError: for a pool that is no set of CPUs; whether the host has them is not known yet."""
+def check_cpus(option: str, value: str | None) -> None:
+    """:raises DeclarationError: for a value that is no set of CPUs; whether the host has them is not known yet."""
     try:
-        cpuset.parse(wanted or "", range(cpuset.CPU_LIMIT))
+        cpuset.parse(value or "", range(cpuset.CPU_LIMIT))
     except ConversionError as error:
-        raise DeclarationError([Problem("cpu_pool", error.message)]) from error
+        raise DeclarationError([Problem(option, error.message)]) from error
 
 
 def page_size(spec: t.Mapping[str, t.Any]) -> str | None:

@@ -69,10 +69,11 @@ def read_record(domain: ET.Element) -> Record | None:
         data = json.loads((element.text if element is not None else None) or "null")
     except ValueError:
         return None
-    if not isinstance(data, dict) or not isinstance(data.get("manifest"), dict):
+    manifest = mapping_at(data, "manifest")
+    if not isinstance(mapping_at(manifest, "metadata").get("name"), str):
         return None
     return Record(
-        manifest=data["manifest"],
+        manifest=manifest,
         created=_paths(data.get("created")),
         seeds=_paths(data.get("seeds")),
         shared_cpus=data.get("shared_cpus"),

@@ -50,7 +50,10 @@ def remote(bed: Bed) -> str:
 def test_absent_from_another_machine_touches_no_file_of_this_one(bed: Bed, remote: str) -> None:
     run_one(**bed.bare(disks=[bed.disk("root")], cloud_init={"hostname": "one"}))
     files = bed.files()
-    run_one(name=bed.name(), state="absent", delete_volumes=True, uri=remote)
+    with pytest.raises(TaskError, match=r"^delete_volumes: would remove files of this machine"):
+        run_one(name=bed.name(), state="absent", delete_volumes=True, uri=remote)
+    assert list(bed.domains()) == [bed.name()]
+    run_one(name=bed.name(), state="absent", uri=remote)
     assert bed.files() == files
 
 

@@ -36,7 +36,9 @@ def check_cpu(report: Report) -> None:
     amounts = _check_amounts(report)
     count = vcpu_count(report.spec) if not report.problems else None
     if count is not None and count > _MOST_VCPUS:
-        report.add(_CPU, f"makes {count} vCPUs: write at most {_MOST_VCPUS}")
+        largest = max(("cores", "sockets", "threads"), key=lambda part: cpu.get(part) or 0)
+        at = (*_CPU, largest) if cpu.get(largest) else (*_RESOURCES, next(iter(amounts)), "cpu")
+        report.add(at, f"makes {count} vCPUs: write at most {_MOST_VCPUS}")
         return
     if cpu.get("dedicatedCpuPlacement"):
         _check_dedicated(report, amounts)

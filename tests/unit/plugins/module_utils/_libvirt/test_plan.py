@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_pool, check_remote
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import read_record
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
@@ -352,7 +352,7 @@ def test_a_pool_that_the_host_has_not_is_told_by_its_option(bed: Bed) -> None:
 @pytest.mark.parametrize(("pool", "message"), [("3-1", "1-3"), ("all", "all")])
 def test_a_pool_that_is_none_is_told_by_its_option(pool: str, message: str) -> None:
     with pytest.raises(RtvirtError, match=rf"^cpu_pool: .*{message}"):
-        check_pool(pool)
+        check_cpus("cpu_pool", pool)
 
 
 # --- Huge pages ------------------------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def test_metadata_of_others_stays_and_ours_is_there_once() -> None:
     assert metadata is not None
     assert [element.tag for element in metadata] == ["{https://example.com/x}app", f"{{{NAMESPACE}}}vm"]
     assert metadata[0].text == "theirs"
-    assert read_record(domain) == Record({"number": 2})
+    assert read_record(domain) == Record({"metadata": {"name": "vm2"}})
 
 
 def test_the_record_is_the_same_text_for_the_same_declaration() -> None:
