@@ -286,19 +286,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import (
-    Outcome,
-    Waits,
-    apply_power,
-    define,
-    host_lock,
-    predict,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome, define, host_lock, predict
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe, observe_all
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import isolated_cpus, read_host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.power import Waits, apply_power
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import (
     describe_outcome,
     diff_of,

@@ -17,23 +17,16 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity import (
+    behind,
+    find,
+    identity,
+    step_of,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT, device_name
 
-__all__ = ["Change", "find", "reconcile"]
+__all__ = ["Change", "reconcile"]
 
-#: Attribute that tells siblings of one tag apart.
-_KEYS = {
-    "cell": "id",
-    "controller": "type",
-    "feature": "name",
-    "iothreadpin": "iothread",
-    "memnode": "cellid",
-    "timer": "name",
-    "vcpupin": "vcpu",
-}
-
-#: Devices of which a domain has many: found by their user alias, else by what is behind them.
-_NAMED = ("disk", "filesystem", "hostdev", "input", "interface")
 
 #: Elements that only mean something together: any difference replaces all of them.
 _GROUPS = ("page", "vcpusched")
@@ -97,61 +90,6 @@ def reconcile(
     return merged, changes
 
 
-def find(parent: ET.Element, wanted: ET.Element, others: t.Container[ET.Element] = ()) -> ET.Element | None:
-    """The child of ``parent`` that is the same thing as ``wanted``; one of ``others`` only if it has its very name."""
-    siblings = parent.findall(wanted.tag)
-    for sibling in siblings:
-        if _key(sibling) == _key(wanted):
-            return sibling
-    if wanted.tag not in _NAMED:
-        return None
-    unnamed = [sibling for sibling in siblings if device_name(sibling) is None and sibling not in others]
-    for likeness in _likenesses(wanted):
-        for sibling in unnamed:
-            if likeness in _likenesses(sibling):
-                return sibling
-    return None
-
-
-def _key(element: ET.Element) -> tuple[str | None, ...]:
-    tag = element.tag
-    if tag in _NAMED:
-        return (tag, device_name(element) or str(id(element)))
-    if tag == "controller":
-        return (tag, element.get("type"), element.get("index", "0"))
-    if tag == "channel":
-        target = element.find("target")
-        return (tag, None if target is None else target.get("name"))
-    return (tag, element.get(_KEYS[tag]) if tag in _KEYS else None)
-
-
-def _likenesses(element: ET.Element) -> list[tuple[str, ...]]:
-    """What a device can be told by that virsh or virt-manager made and that has no alias of ours, the surest first."""
-    if element.tag != "interface":
-        drive = [("cdrom",)] if element.get("device") == "cdrom" else []
-        return [likeness for likeness in [_behind(element), *drive] if likeness]
-    mac = element.find("mac")
-    network = ("network", element.get("type", ""), *_values(_source(element), "network", "bridge", "dev"))
-    return [*([] if mac is None else [("mac", mac.get("address", ""))]), network]
-
-
-def _behind(element: ET.Element) -> tuple[str, ...]:
-    """What a disk, folder or host device gives the guest; empty for nothing."""
-    if element.tag == "hostdev":
-        address = element.find("source/address")
-        return _values({} if address is None else address.attrib, "uuid", "domain", "bus", "slot", "function")
-    return _values(_source(element), "file", "dev", "dir")
-
-
-def _source(element: ET.Element) -> dict[str, str]:
-    source = element.find("source")
-    return {} if source is None else source.attrib
-
-
-def _values(attributes: t.Mapping[str, str], *names: str) -> tuple[str, ...]:
-    return tuple(attributes[name] for name in names if name in attributes)
-
-
 def _merge(
     live: ET.Element, complete: ET.Element, owners: list[ET.Element], path: tuple[str, ...], changes: list[Change]
 ) -> None:
@@ -202,7 +140,7 @@ def _owned_children(owners: list[ET.Element]) -> list[ET.Element]:
     children: dict[tuple[str | None, ...], ET.Element] = {}
     for owner in owners:
         for child in owner:
-            children.setdefault(_key(child), child)
+            children.setdefault(identity(child), child)
     return list(children.values())
 
 
@@ -217,7 +155,7 @@ def _merge_child(
 ) -> None:
     """Merge one child; ``done`` are the live ones that are another declared thing already."""
     target, current = find(complete, wanted), find(live, wanted, done)
-    where = (*path, _step(wanted))
+    where = (*path, step_of(wanted))
     if wanted.tag in _SECTIONS:
         target = ET.Element(wanted.tag) if target is None else target
         current = ET.SubElement(live, wanted.tag) if current is None else current
@@ -240,10 +178,10 @@ def _renamed(
     live: ET.Element, complete: ET.Element, target: ET.Element, path: tuple[str, ...], changes: list[Change]
 ) -> ET.Element | None:
     """The device that has another of our names, one no longer declared, and the same thing behind it."""
-    behind = _behind(target) if target.tag in ("disk", "filesystem", "hostdev") else ()
+    source = behind(target) if target.tag in ("disk", "filesystem", "hostdev") else ()
     for device in live.findall(target.tag):
         alias, wanted = device.find("alias"), target.find("alias")
-        if alias is None or wanted is None or not behind or _behind(device) != behind:
+        if alias is None or wanted is None or not source or behind(device) != source:
             continue
         if find(complete, device) is None or find(complete, device) is target:
             changes.append(Change("/".join([*path, "alias/@name"]), alias.get("name"), wanted.get("name")))
@@ -331,11 +269,6 @@ def _keep_coherent(domain: ET.Element, changes: list[Change]) -> None:
         section = domain.find(name)
         if section is not None and not len(section):
             domain.remove(section)
-
-
-def _step(element: ET.Element) -> str:
-    name = device_name(element) if element.tag in _NAMED else next((k for k in _key(element)[1:] if k), None)
-    return f"{element.tag}[{name}]" if name else element.tag
 
 
 def _text(element: ET.Element) -> str:

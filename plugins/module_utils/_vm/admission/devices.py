@@ -41,9 +41,7 @@ def check_devices(report: Report) -> None:
     names: set[str] = set()
     for kind in ("hostDevices", "gpus"):
         for at, device in report.items(kind):
-            if device.get("name") in names:
-                report.add((*at, "name"), f"{device.get('name')!r} stands twice")
-            names.add(str(device.get("name")))
+            report.once(at, str(device.get("name")), names, "host devices and GPUs must not have the same name")
             if report.backend == "libvirt":
                 _check_host_device(report, at, device)
 

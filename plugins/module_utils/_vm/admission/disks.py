@@ -59,9 +59,7 @@ def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], names: set[str
     name = str(disk.get("name") or "")
     if not DNS_LABEL.fullmatch(name):
         report.add((*at, "name"), f"{name!r} is no DNS label: write lower-case letters, digits and -")
-    if name in names:
-        report.add((*at, "name"), f"{name!r} stands twice: disks must not have the same name")
-    names.add(name)
+    report.once(at, name, names, "disks must not have the same name")
     kinds = [kind for kind in _KINDS if kind in disk]
     if len(kinds) > 1:
         report.add(at, f"has more than one target ({', '.join(kinds)}): write one of disk, cdrom, lun")
@@ -114,11 +112,9 @@ def _check_volumes(report: Report, used: set[str]) -> None:
         name = str(volume.get("name") or "")
         if not DNS_LABEL.fullmatch(name):
             report.add((*at, "name"), f"{name!r} is no DNS label: write lower-case letters, digits and -")
-        if name in names:
-            report.add((*at, "name"), f"{name!r} stands twice: volumes must not have the same name")
-        elif name not in used:
+        report.once(at, name, names, "volumes must not have the same name")
+        if name not in used:
             report.add((*at, "name"), f"{name!r} has no disk: add a disk or filesystem of that name")
-        names.add(name)
         if report.backend == "libvirt":
             _check_source(report, at, volume)
             path = (volume.get("hostDisk") or {}).get("path") or (volume.get("libvirt") or {}).get("device")

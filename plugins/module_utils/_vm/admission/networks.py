@@ -29,9 +29,7 @@ def check_networks(report: Report) -> None:
         name = str(interface.get("name") or "")
         if not _NAME.fullmatch(name):
             report.add((*at, "name"), f"{name!r}: write letters, digits, - and _")
-        if name in used:
-            report.add((*at, "name"), f"{name!r} stands twice: one interface connects to one network")
-        used.add(name)
+        report.once(at, name, used, "one interface connects to one network")
         if name not in networks:
             report.add((*at, "name"), f"{name!r} has no network: add one of that name, or a network to the interface")
         _check_interface(report, at, interface, networks.get(name) or {})
@@ -59,9 +57,7 @@ def _check_sources(report: Report, used: set[str]) -> None:
     names: set[str] = set()
     for at, network in report.items("networks"):
         name = str(network.get("name") or "")
-        if name in names:
-            report.add((*at, "name"), f"{name!r} stands twice: every network must have a unique name")
-        names.add(name)
+        report.once(at, name, names, "every network must have a unique name")
         if name not in used:
             report.add((*at, "name"), f"{name!r} has no interface: add one of that name")
         sources = [source for source in _SOURCES if source in network]

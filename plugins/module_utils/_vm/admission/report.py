@@ -59,6 +59,12 @@ class Report:
         if value is not None and value not in allowed:
             self.add(path, f"{value!r} is not supported: write {listed(allowed)}")
 
+    def once(self, path: Path, name: str, seen: set[str], rule: str) -> None:
+        """A name that must not stand twice; ``seen`` are those before it, and has it afterwards."""
+        if name in seen:
+            self.add((*path, "name"), f"{name!r} stands twice: {rule}")
+        seen.add(name)
+
     def bytes_at(self, path: Path, value: t.Any) -> int | None:
         """A quantity of memory or storage in bytes; None where there is none or it cannot be read."""
         return t.cast("int | None", self._read(to_bytes, path, value))

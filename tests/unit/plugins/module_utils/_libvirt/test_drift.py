@@ -12,7 +12,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import disk_targets
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, find, reconcile
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, reconcile
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity import find
 
 Options = dict[str, t.Any]
 Changes = dict[str, tuple[t.Union[str, None], t.Union[str, None]]]

@@ -88,7 +88,7 @@ def test_metadata_of_others_stays_and_ours_is_there_once() -> None:
         "<domain><metadata><x:app xmlns:x='https://example.com/x'>theirs</x:app></metadata></domain>"
     )
     for number in range(3):
-        write_record(domain, Record({"number": number}))
+        write_record(domain, Record({"metadata": {"name": f"vm{number}"}}))
     metadata = domain.find("metadata")
     assert metadata is not None
     assert [element.tag for element in metadata] == ["{https://example.com/x}app", f"{{{NAMESPACE}}}vm"]

@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the power of VMs where their plans want it, wait for it, and remove those that are to go.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import WaitError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import remove_files
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import (
+    addresses,
+    agent_answers,
+    wait_until,
+    watching,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Step
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
+
+try:
+    import libvirt
+except ImportError:  # connection.py tells
+    pass
+
+__all__ = ["Waits", "apply_power"]
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How long and what for. Times in seconds.
+
+    :ivar force: pull the plug of a guest that did not shut down in time.
+    """
+
+    wait: bool = True
+    timeout: float = 120
+    wait_for: tuple[str, ...] = ()
+    force: bool = False
+
+
+def apply_power(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) -> None:
+    """Bring the power of all VMs where it should be: those that go down do so together, then the others come up.
+
+    :raises RtvirtError: naming the VM; the outcomes say what was done by then.
+    """
+    steps = {id(outcome): outcome.steps for outcome in outcomes}
+    if not any(steps.values()) and not waits.wait_for and not any(outcome.plan.undefine for outcome in outcomes):
+        return
+    with watching(connection):
+        going = [outcome for outcome in outcomes if "shut down" in steps[id(outcome)]]
+        for outcome in going:
+            _shut_down(connection, outcome, resume="resume" in steps[id(outcome)])
+        # What comes up again, or is removed, must be down first.
+        must = [o for o in going if waits.wait or o.plan.undefine or steps[id(o)][-1] != "shut down"]
+        _wait_down(connection, must, waits)
+        for outcome in outcomes:
+            _bring_up(connection, outcome, steps[id(outcome)])
+        if waits.wait:
+            for outcome in outcomes:
+                _wait_for(connection, outcome, waits)
+    for outcome in outcomes:
+        if outcome.plan.undefine:
+            _undefine(outcome)
+
+
+def _handle(connection: t.Any, outcome: Outcome) -> t.Any:
+    # A transient domain that stops cannot be looked up any more.
+    if outcome.plan.existing is not None:
+        return outcome.plan.existing.handle
+    with doing(f"find {outcome.plan.domain_name}"):
+        return connection.lookupByName(outcome.plan.domain_name)
+
+
+def _shut_down(connection: t.Any, outcome: Outcome, *, resume: bool) -> None:
+    handle = _handle(connection, outcome)
+    if resume:
+        with doing(f"resume {outcome.plan.domain_name}"):
+            _resume(handle)
+        outcome.actions.append("resume")
+    with contextlib.suppress(libvirt.libvirtError):
+        # Not answered by a guest that is booting or hangs: the wait tells.
+        handle.shutdown()
+    outcome.actions.append("shut down")
+
+
+def _resume(handle: t.Any) -> None:
+    if handle.state()[0] == libvirt.VIR_DOMAIN_PMSUSPENDED:
+        handle.pMWakeup()
+    else:
+        handle.resume()
+
+
+def _wait_down(connection: t.Any, outcomes: list[Outcome], waits: Waits) -> None:
+    deadline = time.monotonic() + waits.timeout
+    for outcome in outcomes:
+        handle = _handle(connection, outcome)
+        grace = pod_spec(outcome.plan.document).get("terminationGracePeriodSeconds")
+        left = deadline - time.monotonic() if grace is None else min(deadline - time.monotonic(), grace)
+        name = outcome.plan.domain_name
+        if wait_until(functools.partial(_is_down, handle), timeout=max(0.0, left)):
+            continue
+        if not waits.force:
+            raise WaitError(
+                f"{name} did not shut down within {waits.timeout:g} s, it is {observe(handle).state}: "
+                "its guest may ignore the power button; give it longer by wait_timeout, or set force to pull its plug"
+            )
+        with doing(f"stop {name}"):
+            handle.destroy()
+        outcome.actions.append("force off")
+
+
+def _is_down(handle: t.Any) -> bool:
+    try:
+        return not handle.isActive()
+    except libvirt.libvirtError as error:
+        # A transient domain is gone when it stops.
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return True
+        raise
+
+
+def _bring_up(connection: t.Any, outcome: Outcome, steps: list[Step]) -> None:
+    name = outcome.plan.domain_name
+    after = steps[steps.index("shut down") + 1 :] if "shut down" in steps else steps
+    for step in after:
+        handle = _handle(connection, outcome)
+        with doing(f"{step} {name}"):
+            if step == "resume":
+                _resume(handle)
+            elif step == "pause":
+                handle.suspend()
+            else:
+                handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step == "start paused" else 0)
+        outcome.actions.append(step)
+        if step.startswith("start"):
+            # Nothing, but where it goes on from a saved state, with the old definition.
+            outcome.pending = outcome.plan.compared.saved
+
+
+def _wait_for(connection: t.Any, outcome: Outcome, waits: Waits) -> None:
+    if not waits.wait_for or outcome.plan.state not in ("present", "running", "restarted"):
+        return
+    handle = _handle(connection, outcome)
+    name = outcome.plan.domain_name
+    if not handle.isActive():
+        return
+
+    def gone() -> str | None:
+        if handle.isActive():
+            return None
+        return f"{name} stopped while waiting for its {' and '.join(waits.wait_for)}: it is {observe(handle).state}"
+
+    checks: dict[str, t.Callable[[], bool]] = {
+        "agent": lambda: agent_answers(handle),
+        "address": lambda: bool(addresses(handle)),
+    }
+    for what in waits.wait_for:
+        if not wait_until(checks[what], timeout=waits.timeout, failed=gone):
+            remedy = (
+                "is qemu-guest-agent installed and running in the guest?"
+                if what == "agent"
+                else "no lease, agent or ARP entry names one; a user-mode network shows none without the agent"
+            )
+            raise WaitError(f"{name} is {observe(handle).state} but has no {what} after {waits.timeout:g} s: {remedy}")
+
+
+def _undefine(outcome: Outcome) -> None:
+    """Remove the domain; its firmware's variables and TPM go only with its volumes."""
+    plan = outcome.plan
+    if plan.existing is None:
+        return
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if plan.remove_state else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+    flags |= libvirt.VIR_DOMAIN_UNDEFINE_TPM if plan.remove_state else libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM
+    if plan.existing.persistent:
+        with doing(f"undefine {plan.domain_name}"):
+            plan.existing.handle.undefineFlags(flags)
+    outcome.actions.append("undefine")
+    outcome.actions += [f"remove {path}" for path in remove_files(plan.remove)]
