@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import context_for
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import host_from_capabilities
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import check_cpus
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
@@ -31,7 +31,8 @@ def domain_xml(
     whole = isinstance(declaration, dict) and declaration.get("kind") == "VirtualMachine"
     try:
         options = {"definition": declaration} if whole else checked(declaration)
-        document = admit([("", options)], "libvirt")[0].document
+        manifest = admit([("", options)], "libvirt")[0]
+        document = manifest.document
         host = host_from_capabilities(capabilities)
         if guest_memory(pod_spec(document)) is None:
             raise DeclarationError([Problem("memory", "is missing: a new VM needs it")])
@@ -45,6 +46,7 @@ def domain_xml(
             pool=host.pool(cpu_pool, cpuset.parse(isolated_cpus)),
             reserve_pool=cpu_pool is not None,
         )
+        check_emulator(manifest, context)
         return to_text(complete_domain(document, context))
     except RtvirtError as error:
         raise AnsibleFilterError(f"rtvirt.core.domain_xml: {error.message}") from error

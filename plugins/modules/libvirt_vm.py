@@ -346,7 +346,7 @@ def plan_all(
     handles = observe_all(connection)
     declared = {domain_name(manifest.document) for manifest in manifests}
     # Others' pins count only where CPUs are to be placed, their files only where some are to be removed.
-    others_count = needs_placement(manifests) or (params["state"] == "absent" and params["delete_volumes"])
+    others_count = needs_placement(manifests) or params["state"] == "absent"
     wanted = handles if others_count else handles.keys() & declared
     domains = {name: observe(handles[name]) for name in wanted}
     planner = Planner(read_host(connection), settings, domains, isolated_cpus() if settings.local else frozenset())

@@ -98,6 +98,13 @@ def test_every_refused_field_is_listed() -> None:
     assert [path for path in CLUSTER_ONLY if f"`{path[-1]}`" not in text] == []
 
 
+def test_every_room_is_named() -> None:
+    """The list of files in docs/architecture.md."""
+    rooms = (CHECKOUT / "docs/architecture.md").read_text().split("## The rooms")[1].split("```")[1]
+    names = {path.stem for path in (CHECKOUT / "plugins").glob("**/*.py")}
+    assert sorted(name for name in names if not re.search(rf"\b{name}\b", rooms)) == []
+
+
 def test_presets_are_admitted() -> None:
     for preset in ("realtime", "dpdk"):
         declared = {"name": "vm", "cpu_cores": 2, "memory": "2Gi"}

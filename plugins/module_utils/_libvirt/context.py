@@ -11,19 +11,21 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import disk_targets
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.cpu import realtime_vcpus
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     domain_name,
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement, place
 
-__all__ = ["context_for"]
+__all__ = ["check_emulator", "context_for"]
 
 
 def context_for(
@@ -59,6 +61,17 @@ def context_for(
         return replace(context, placement=place(host.topology, request, pool=pool, taken=taken, current=current))
     shared = host.topology.cpus - pool if reserve_pool else frozenset()
     return replace(context, shared_cpus=cpuset.format_ranges(shared) or None)
+
+
+def check_emulator(manifest: Manifest, context: Context, prefix: str = "") -> None:
+    """:raises DeclarationError: where QEMU's own threads have no CPU but those of real-time vCPUs."""
+    placement = context.placement
+    realtime = realtime_vcpus(mapping_at(pod_spec(manifest.document), "domain", "cpu"), context.vcpus)
+    if placement is not None and placement.emulator <= {placement.vcpus[vcpu] for vcpu in realtime}:
+        path = prefix + manifest.option_path(("spec", "template", "spec", "domain", "cpu", "realtime"))
+        message = "leaves QEMU's own threads no CPU but those of real-time vCPUs, which would starve them"
+        remedy = "set isolate_emulator_thread, or leave a CPU out of cpu_pool"
+        raise DeclarationError([Problem(path, f"{message}: {remedy}")])
 
 
 def _current_pins(definition: ET.Element) -> Placement | None:

@@ -17,13 +17,14 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.coherence import keep_coherent
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity import (
     behind,
     find,
     identity,
     step_of,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT, device_name
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT
 
 __all__ = ["Change", "reconcile"]
 
@@ -42,8 +43,6 @@ _CONTRADICTING: dict[str, dict[str, str | None]] = {
 
 #: The element that no domain can be without and that has no default: no longer declared, it stays as it is.
 _ESSENTIAL = ("memory",)
-
-_BUS = re.compile(r"^devices/disk\[(.+)\]/target/@bus$")
 
 _MACHINE_VERSION = {
     "pc": re.compile(r"^pc-(?!q35)"),
@@ -86,7 +85,11 @@ def reconcile(
     changes: list[Change] = []
     owners = [one for one in (declared, last, started) if one is not None]
     _merge(merged, _with_layers(complete, domain, is_layer), owners, (), changes)
-    _keep_coherent(merged, changes)
+    keep_coherent(merged, {change.path for change in changes})
+    for name in _SECTIONS:
+        section = merged.find(name)
+        if section is not None and not len(section):
+            merged.remove(section)
     return merged, changes
 
 
@@ -235,40 +238,6 @@ def _merge_group(
     live.extend(copy.deepcopy(element) for element in after)
     texts = ["".join(_text(element) for element in group) or None for group in (before, after)]
     changes.append(Change("/".join([*path, tag]), *texts))
-
-
-def _keep_coherent(domain: ET.Element, changes: list[Change]) -> None:
-    """Follow up where a declared value contradicts one that libvirt filled in for its predecessor."""
-    paths = {change.path for change in changes}
-    memory, current = domain.find("memory"), domain.find("currentMemory")
-    if "memory" in paths and memory is not None and current is not None:
-        current.text = memory.text
-    system = domain.find("os")
-    if system is not None and domain.find("devices/*/boot") is not None:
-        for boot in system.findall("boot"):
-            system.remove(boot)
-    if system is not None and any(path.startswith("os/firmware") for path in paths):
-        # libvirt looks the image up anew; the guest's variables (nvram) stay.
-        for name in ("loader", "nvram"):
-            element = system.find(name)
-            if element is not None:
-                element.text = None if name == "loader" else element.text
-                for attribute in ("type", "readonly", "template"):
-                    element.attrib.pop(attribute, None)
-    for path in paths:
-        moved = _BUS.match(path)
-        for disk in domain.findall("devices/disk") if moved else ():
-            if moved and device_name(disk) == moved.group(1):
-                # An address on the bus that it was on.
-                for address in disk.findall("address"):
-                    disk.remove(address)
-    usb = domain.find("devices/controller[@type='usb'][@model='none']")
-    if usb is not None and domain.find("devices//*[@bus='usb']") is not None:
-        usb.set("model", "qemu-xhci")
-    for name in _SECTIONS:
-        section = domain.find(name)
-        if section is not None and not len(section):
-            domain.remove(section)
 
 
 def _text(element: ET.Element) -> str:

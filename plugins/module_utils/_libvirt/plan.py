@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.comparison import Comparison, Declaration, compare
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import context_for
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, disk_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
@@ -34,7 +34,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
     power_steps,
     wanted_power,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.cpu import realtime_vcpus
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     complete_domain,
@@ -42,7 +41,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context, device_name
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import PlacementError
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
@@ -179,8 +178,7 @@ class Planner:
         return named.union(*(backing_chain(path) for path in named if os.path.exists(path)))
 
     def _context(self, manifest: Manifest, prefix: str, existing: Domain | None) -> Context:
-        spec = pod_spec(manifest.document)
-        dedicated = placement_request(spec) is not None
+        dedicated = placement_request(pod_spec(manifest.document)) is not None
         name = domain_name(manifest.document)
         try:
             context = context_for(
@@ -199,12 +197,7 @@ class Planner:
             raise DeclarationError([Problem(path, error.message)]) from error
         if context.placement is not None:
             self._placed[name] = context.placement.dedicated
-            realtime = realtime_vcpus(mapping_at(spec, "domain", "cpu"), context.vcpus)
-            if context.placement.emulator <= {context.placement.vcpus[vcpu] for vcpu in realtime}:
-                path = prefix + manifest.option_path((*_POD, "domain", "cpu", "realtime"))
-                message = "leaves QEMU's own threads no CPU but those of real-time vCPUs, which would starve them"
-                remedy = "set isolate_emulator_thread, or leave a CPU out of cpu_pool"
-                raise DeclarationError([Problem(path, f"{message}: {remedy}")])
+            check_emulator(manifest, context, prefix)
         return context
 
     def _taken(self, name: str) -> frozenset[int]:
@@ -280,8 +273,10 @@ class Planner:
 
 
 def _attached(existing: Domain | None, document: dict[str, t.Any], context: Context) -> Attached:
+    now = Record(redacted(document))
     if existing is None:
-        return Attached()
+        # A seed that an older VM of the name left is not this one's.
+        return Attached(changed_seeds=changed_seeds(Record({}), now))
     layers: dict[str, tuple[str, str]] = {}
     volumes = {volume["name"]: volume for volume in pod_spec(document).get("volumes") or []}
     for disk in existing.definition.findall("devices/disk"):
@@ -294,7 +289,7 @@ def _attached(existing: Domain | None, document: dict[str, t.Any], context: Cont
     return Attached(
         files=disk_files(existing.definition),
         layers=layers,
-        changed_seeds=changed_seeds(before, Record(redacted(document))),
+        changed_seeds=changed_seeds(before, now),
     )
 
 
