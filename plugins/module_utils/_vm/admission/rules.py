@@ -20,7 +20,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.machine 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory import check_memory
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Backend, Report
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import check_structure
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import check_structure, settle_types
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import domain_name
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import NAMED_LISTS, Manifest, from_options
@@ -75,7 +75,9 @@ def convert(options: t.Mapping[str, t.Any], prefix: str = "") -> Manifest:
     problems += _check_cloud_init(prefix, options.get("cloud_init") or {})
     if problems:
         raise DeclarationError(problems)
-    return from_options(options)
+    manifest = from_options(options)
+    manifest.document = settle_types(manifest.document)
+    return manifest
 
 
 def _check_cloud_init(prefix: str, cloud_init: t.Mapping[str, t.Any]) -> list[Problem]:

@@ -11,13 +11,18 @@ does not know it would not do.
 from __future__ import annotations
 
 import difflib
+import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY, MACHINE, MISPLACED
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report, listed
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["check_structure"]
+__all__ = ["check_structure", "settle_types"]
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+_BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "bool": ((bool,), "true or false"),
@@ -27,6 +32,22 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "number": ((int, float, str), "a number of CPUs such as 2 or 500m"),
     "str": ((str,), "text"),
 }
+
+
+def settle_types(value: t.Any, fields: t.Any = MACHINE) -> t.Any:
+    """A copy of a manifest with text turned into the number or bool that its field holds, where it is one.
+
+    Templates give text before ansible-core 2.19, and AWX's surveys always do.
+    """
+    if isinstance(fields, dict) and isinstance(value, dict):
+        return {key: settle_types(item, fields.get(key)) for key, item in value.items()}
+    if isinstance(fields, list) and isinstance(value, list):
+        return [settle_types(item, fields[0]) for item in value]
+    if fields == "int" and isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    if fields == "bool" and isinstance(value, str):
+        return _BOOLS.get(value.lower(), value)
+    return value
 
 
 def check_structure(report: Report) -> bool:

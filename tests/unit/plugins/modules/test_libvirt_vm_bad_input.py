@@ -824,7 +824,7 @@ SHAPES: dict[str, tuple[Options, str, str]] = {
     ),
     "a disk's target is text": (vm(disks=[disk(disk="virtio")]), "disks[0].disk", "write a mapping"),
     "a switch is text": (
-        vm(spec={"domain": {"devices": {"rng": {}, "blockMultiQueue": "yes"}}}),
+        vm(spec={"domain": {"devices": {"rng": {}, "blockMultiQueue": "maybe"}}}),
         "spec.domain.devices.blockMultiQueue",
         "true or false",
     ),
