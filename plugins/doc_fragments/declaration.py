@@ -69,6 +69,17 @@ resources:
   description:
     - C(requests) and C(limits) of C(cpu) and C(memory), in KubeVirt's shape.
   type: dict
+run_strategy:
+  description:
+    - Who keeps the VM's power, KubeVirt's C(runStrategy), V(Always), V(Halted), V(Manual), V(Once) or
+      V(RerunOnFailure).
+    - On libvirt, with O(state=present), V(Always) starts the VM and V(Halted) shuts it down whenever it is not so;
+      V(Once) and V(RerunOnFailure) start a new one.
+  type: str
+running:
+  description:
+    - The older form of O(run_strategy), V(true) for V(Always) and V(false) for V(Halted). Not together with it.
+  type: bool
 hugepages:
   description:
     - Size of the huge pages that back the guest's memory, V(2Mi) or V(1Gi).

@@ -383,9 +383,15 @@ def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
     manifests = admit(declared, "libvirt", names_only=params["state"] == "absent")
     waits = Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
     check_cpus("cpu_pool", params["cpu_pool"])
+    if params["wait_timeout"] < 0:
+        raise DeclarationError([Problem("wait_timeout", f"is {params['wait_timeout']}: write 0 or more seconds")])
     if not is_local(params["uri"]):
         leaving = params["state"] == "absent"
-        check_remote([] if leaving else zip(prefixes, manifests), removes=leaving and params["delete_volumes"])
+        check_remote(
+            [] if leaving else list(zip(prefixes, manifests)),
+            removes=leaving and params["delete_volumes"],
+            has_pool=params["cpu_pool"] is not None,
+        )
     outcomes: list[Outcome] = []
     with connected(params["uri"]) as connection:
         with host_lock(needs_placement(manifests) and not check_mode):

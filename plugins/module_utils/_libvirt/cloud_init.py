@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 
-__all__ = ["seed_files", "write_seed"]
+__all__ = ["is_seed", "seed_files", "write_seed"]
 
 
 def seed_files(source: t.Mapping[str, t.Any], *, vm_name: str) -> dict[str, bytes]:
@@ -34,6 +34,14 @@ def seed_files(source: t.Mapping[str, t.Any], *, vm_name: str) -> dict[str, byte
     # cloud-init ignores a seed without user-data.
     files.setdefault("user-data", b"")
     return files
+
+
+def is_seed(path: str) -> bool:
+    """Whether a file is an ISO image with a seed's label (ECMA-119: the primary descriptor is sector 16)."""
+    with open(path, "rb") as file:
+        file.seek(16 * 2048)
+        descriptor = file.read(72)
+    return descriptor[1:6] == b"CD001" and descriptor[40:72].strip().lower() == b"cidata"
 
 
 def write_seed(path: str, source: t.Mapping[str, t.Any], *, vm_name: str) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, reconcile
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import is_layer
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
     changed_seeds,
@@ -38,6 +37,7 @@ class Declaration:
     :ivar record: what will be remembered of it.
     :ivar complete: the domain that a new VM of this declaration would be.
     :ivar context_of: what an older declaration of the VM was converted with.
+    :ivar is_layer: whether an image is a snapshot over another, as the hypervisor has them.
     :ivar any_virt_type: whether the virtualization type is left to what is there.
     """
 
@@ -47,6 +47,7 @@ class Declaration:
     context: Context
     context_of: t.Callable[[Record], Context]
     any_virt_type: bool
+    is_layer: t.Callable[[str, str], bool]
 
     def as_xml(self, record: Record | None = None) -> ET.Element:
         """What the declaration, or an older one, says of the domain."""
@@ -87,7 +88,7 @@ def compare(existing: Domain, declaration: Declaration) -> Comparison:
     declared = declaration.as_xml()
     older = declared if last is None else declaration.as_xml(last)
     definition, changes = reconcile(
-        existing.definition, complete=declaration.complete, declared=declared, last=older, is_layer=is_layer
+        existing.definition, complete=declaration.complete, declared=declared, last=older, is_layer=declaration.is_layer
     )
     changes += _seed_changes(last, now)
     # A domain that fits is not written to, not even to be remembered; what was declared must not be forgotten. The same
@@ -135,7 +136,7 @@ def _lacks(
         declared=declared,
         last=older,
         started=None if started is None else declaration.as_xml(started),
-        is_layer=is_layer,
+        is_layer=declaration.is_layer,
     )
     return changes + _seed_changes(started, declaration.record)
 

@@ -39,6 +39,7 @@ class Host:
     :ivar virt_types: what its QEMU can do for its own architecture, ``kvm`` first.
     :ivar page_sizes: huge page sizes in bytes.
     :ivar free_pages: huge pages that are free over all nodes, by size.
+    :ivar machines: machine types that its QEMU has, with their short names.
     :ivar networks: libvirt's networks and whether each is active, None where the host does not say.
     :ivar qemu_user: numbers of the user and group that guests run as.
     """
@@ -50,6 +51,7 @@ class Host:
     free_pages: t.Mapping[int, int] = field(default_factory=dict)
     qemu_user: tuple[int, int] = (0, 0)
     networks: t.Mapping[str, bool] | None = None
+    machines: frozenset[str] = frozenset()
 
     def virt_type(self, wanted: str) -> str:
         """The virtualization type for a new domain. :raises DeclarationError: for one that the host does not offer."""
@@ -93,6 +95,7 @@ def host_from_capabilities(xml: str) -> Host:
         topology=topology_from_capabilities(xml),
         page_sizes=tuple(sorted(sizes - {4096})),
         qemu_user=_qemu_user(root),
+        machines=frozenset(machine.text or "" for machine in root.findall(f"guest/arch[@name='{arch}']//machine")),
     )
 
 

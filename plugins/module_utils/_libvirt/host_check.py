@@ -64,7 +64,9 @@ def check_host(
     _check_networks(spec, host, settings, add)
     if settings.local:
         _check_kernel(spec, host, add)
-    _check_machine(spec, existing, add)
+    _check_machine(spec, host, existing, add)
+    if settings.local:
+        _check_devices(spec, add)
     if existing is not None and settings.virt_type not in ("auto", existing.definition.get("type")):
         have = existing.definition.get("type")
         problems.append(Problem("virt_type", f"{existing.name} is a {have} domain: remove it to make it another"))
@@ -113,11 +115,31 @@ def _check_networks(
                 add(("networks", index, "libvirt", key), f"this host has no network device {device!r}")
 
 
-def _check_machine(spec: t.Mapping[str, t.Any], existing: Domain | None, add: t.Callable[[Path, str], None]) -> None:
+def _check_devices(spec: t.Mapping[str, t.Any], add: t.Callable[[Path, str], None]) -> None:
+    """The host's devices that are to be passed through."""
+    for kind in ("hostDevices", "gpus"):
+        for index, device in enumerate(mapping_at(spec, "domain", "devices").get(kind) or []):
+            address = device.get("pci", "").lower()
+            pci = address if len(address.split(":")) > 2 else f"0000:{address}"
+            if address and not os.path.exists(f"/sys/bus/pci/devices/{pci}"):
+                add(("domain", "devices", kind, index, "pci"), f"this host has no PCI device {pci}")
+            if device.get("mdev") and not os.path.exists(f"/sys/bus/mdev/devices/{device['mdev'].lower()}"):
+                add(("domain", "devices", kind, index, "mdev"), f"this host has no mediated device {device['mdev']}")
+
+
+def _check_machine(
+    spec: t.Mapping[str, t.Any], host: Host, existing: Domain | None, add: t.Callable[[Path, str], None]
+) -> None:
     wanted = ((spec.get("domain") or {}).get("machine") or {}).get("type")
     system = None if existing is None else existing.definition.find("os/type")
     have = None if system is None else system.get("machine")
-    if wanted and have and _is_q35(wanted) != _is_q35(have):
+    uuid = mapping_at(spec, "domain", "firmware").get("uuid")
+    if existing is not None and uuid and uuid.lower() != existing.uuid:
+        add(("domain", "firmware", "uuid"), f"{existing.name} has {existing.uuid}, which is for good: write that")
+    if wanted and host.machines and wanted not in host.machines:
+        families = ", ".join(sorted(machine for machine in host.machines if machine in ("q35", "pc", "virt")))
+        add(("domain", "machine", "type"), f"this host's QEMU has no machine {wanted!r}: write {families or 'another'}")
+    elif wanted and have and _is_q35(wanted) != _is_q35(have):
         message = f"the VM was made as {have}, and its devices have their places by that: remove it (its disks stay)"
         add(
             ("domain", "machine", "type"), f"{message} and declare it anew, or write {'q35' if _is_q35(have) else 'pc'}"
@@ -128,9 +150,10 @@ def _is_q35(machine: str) -> bool:
     return machine.startswith(("q35", "pc-q35"))
 
 
-def check_remote(manifests: t.Iterable[tuple[str, Manifest]], *, removes: bool) -> None:
+def check_remote(manifests: t.Sequence[tuple[str, Manifest]], *, removes: bool, has_pool: bool) -> None:
     """:raises DeclarationError: for what cannot be done from another machine: files are made where they are used.
 
+    :arg has_pool: whether the CPUs for dedicated vCPUs are named.
     :arg removes: whether the VMs are to be removed with their volumes.
     """
     problems = [
@@ -143,6 +166,11 @@ def check_remote(manifests: t.Iterable[tuple[str, Manifest]], *, removes: bool) 
         if {"emptyDisk", "cloudInitNoCloud"} & volume.keys()
         or mapping_at(volume, "hostDisk").get("type") == "DiskOrCreate"
     ]
+    problems += [
+        Problem("cpu_pool", "is missing: which CPUs a remote host isolates cannot be seen from here, write its pool")
+        for _prefix, manifest in manifests
+        if not has_pool and mapping_at(pod_spec(manifest.document), "domain", "cpu").get("dedicatedCpuPlacement")
+    ][:1]
     if removes:
         message = "would remove files of this machine, not of the hypervisor: run the module there, or leave it out"
         problems = [Problem("delete_volumes", message)]

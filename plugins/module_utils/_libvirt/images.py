@@ -59,17 +59,18 @@ def source_format(path: str, declared: str | None) -> str:
 
 
 def backing_chain(path: str) -> list[str]:
-    """The files below an image, nearest first; empty for one that stands alone or cannot be read."""
-    try:
-        chain = json.loads(_qemu_img("info", "--backing-chain", "--force-share", "--output=json", path))
-    except RtvirtError:
-        return []
+    """The files below an image, nearest first; empty for one that stands alone.
+
+    :raises RtvirtError: where that cannot be told; to take it for none could cost a guest's data.
+    """
+    chain = json.loads(_qemu_img("info", "--backing-chain", "--force-share", "--output=json", path))
     return [image["filename"] for image in chain[1:]]
 
 
 def is_layer(path: str, base: str) -> bool:
-    """Whether an image is a layer (a snapshot) over another."""
-    return base in backing_chain(path)
+    """Whether an image is a layer (a snapshot) over another. :raises RtvirtError: where that cannot be told."""
+    # A file that is not there (any more) has nothing that could be lost.
+    return os.path.exists(path) and base in backing_chain(path)
 
 
 def resize_image(path: str, image_format: str, size: int) -> None:

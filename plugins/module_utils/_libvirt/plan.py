@@ -19,7 +19,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains impor
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_host, page_size
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import backing_chain
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import backing_chain, is_layer
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
     changed_seeds,
@@ -155,7 +155,8 @@ class Planner:
         if plan.existing is None:
             return plan
         plan.undefine = True
-        plan.remove_state = self._settings.delete_volumes
+        # Not of a VM that we have only adopted.
+        plan.remove_state = self._settings.delete_volumes and plan.existing.record is not None
         plan.power = power_steps(plan.existing.power, "stopped", restart=False)
         record = plan.existing.record or Record({})
         ours = [*record.seeds, *(record.created if self._settings.delete_volumes else ())]
@@ -253,6 +254,8 @@ class Planner:
             context=context,
             context_of=lambda record: self._older_context(record, existing, context),
             any_virt_type=self._settings.virt_type == "auto",
+            # What cannot be looked at from here may be a snapshot.
+            is_layer=is_layer if self._settings.local else lambda path, base: True,
         )
         plan.compared = compare(existing, declaration)
 
@@ -283,7 +286,7 @@ def _attached(existing: Domain | None, document: dict[str, t.Any], context: Cont
         source, driver = disk.find("source"), disk.find("driver")
         declared = volume_file(volumes.get(device_name(disk) or "", {}), context)
         file = None if source is None else source.get("file")
-        if declared and file and file != declared and declared in backing_chain(file):
+        if declared and file and file != declared and is_layer(file, declared):
             layers[declared] = (file, "qcow2" if driver is None else driver.get("type", "qcow2"))
     before = existing.record or Record({})
     return Attached(

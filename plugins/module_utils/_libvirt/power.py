@@ -19,8 +19,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection im
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import remove_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import (
-    addresses,
+    AGENT_CHANNEL,
     agent_answers,
+    has_address,
+    has_agent_channel,
     wait_until,
     watching,
 )
@@ -65,9 +67,8 @@ def apply_power(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) 
         _wait_down(connection, must, waits)
         for outcome in outcomes:
             _bring_up(connection, outcome, steps[id(outcome)])
-        if waits.wait:
-            for outcome in outcomes:
-                _wait_for(connection, outcome, waits)
+        if waits.wait and waits.wait_for:
+            _wait_for(connection, outcomes, waits)
     for outcome in outcomes:
         if outcome.plan.undefine:
             _undefine(outcome)
@@ -101,18 +102,20 @@ def _resume(handle: t.Any) -> None:
 
 
 def _wait_down(connection: t.Any, outcomes: list[Outcome], waits: Waits) -> None:
-    deadline = time.monotonic() + waits.timeout
+    begun = time.monotonic()
     for outcome in outcomes:
         handle = _handle(connection, outcome)
         grace = pod_spec(outcome.plan.document).get("terminationGracePeriodSeconds")
-        left = deadline - time.monotonic() if grace is None else min(deadline - time.monotonic(), grace)
+        limit, option = waits.timeout, "wait_timeout"
+        if grace is not None and grace < limit:
+            limit, option = grace, "termination_grace_period_seconds"
         name = outcome.plan.domain_name
-        if wait_until(functools.partial(_is_down, handle), timeout=max(0.0, left)):
+        if wait_until(functools.partial(_is_down, handle), timeout=max(0.0, begun + limit - time.monotonic())):
             continue
         if not waits.force:
             raise WaitError(
-                f"{name} did not shut down within {waits.timeout:g} s, it is {observe(handle).state}: "
-                "its guest may ignore the power button; give it longer by wait_timeout, or set force to pull its plug"
+                f"{name} did not shut down within {limit:g} s, it is {observe(handle).state}: "
+                f"its guest may ignore the power button; give it longer by {option}, or set force to pull its plug"
             )
         with doing(f"stop {name}"):
             handle.destroy()
@@ -147,31 +150,46 @@ def _bring_up(connection: t.Any, outcome: Outcome, steps: list[Step]) -> None:
             outcome.pending = outcome.plan.compared.saved
 
 
-def _wait_for(connection: t.Any, outcome: Outcome, waits: Waits) -> None:
-    if not waits.wait_for or outcome.plan.state not in ("present", "running", "restarted"):
-        return
-    handle = _handle(connection, outcome)
-    name = outcome.plan.domain_name
-    if not handle.isActive():
-        return
+def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) -> None:
+    """Wait until every VM that is up has what is waited for, all of them within the one timeout."""
+    begun = time.monotonic()
+    handles = {
+        outcome.plan.domain_name: _handle(connection, outcome)
+        for outcome in outcomes
+        if outcome.plan.state in ("present", "running", "restarted") and _is_up(outcome)
+    }
 
     def gone() -> str | None:
-        if handle.isActive():
-            return None
-        return f"{name} stopped while waiting for its {' and '.join(waits.wait_for)}: it is {observe(handle).state}"
+        for name, handle in handles.items():
+            if not handle.isActive():
+                return f"{name} stopped while waiting for its {' and '.join(waits.wait_for)}"
+            if "agent" in waits.wait_for and not has_agent_channel(handle):
+                return f"wait_for: {name} has no channel {AGENT_CHANNEL} for an agent to answer by"
+        return None
 
-    checks: dict[str, t.Callable[[], bool]] = {
-        "agent": lambda: agent_answers(handle),
-        "address": lambda: bool(addresses(handle)),
-    }
-    for what in waits.wait_for:
-        if not wait_until(checks[what], timeout=waits.timeout, failed=gone):
-            remedy = (
-                "is qemu-guest-agent installed and running in the guest?"
-                if what == "agent"
-                else "no lease, agent or ARP entry names one; a user-mode network shows none without the agent"
-            )
-            raise WaitError(f"{name} is {observe(handle).state} but has no {what} after {waits.timeout:g} s: {remedy}")
+    checks: dict[str, t.Callable[[t.Any], bool]] = {"agent": agent_answers, "address": has_address}
+    for name, handle in handles.items():
+        for what in waits.wait_for:
+            left = max(0.0, begun + waits.timeout - time.monotonic())
+            if not wait_until(functools.partial(checks[what], handle), timeout=left, failed=gone):
+                state = observe(handle).state
+                raise WaitError(f"{name} is {state} but has no {what} after {waits.timeout:g} s: {_REMEDIES[what]}")
+
+
+_REMEDIES = {
+    "agent": "is qemu-guest-agent installed and running in the guest?",
+    "address": "no lease, agent or ARP entry names one; a user-mode network shows none without the agent",
+}
+
+
+def _is_up(outcome: Outcome) -> bool:
+    """Whether a VM is up now, by what was done to it."""
+    ups = [action != "shut down" for action in outcome.actions if action in (*_UP, "shut down")]
+    plan = outcome.plan
+    return ups[-1] if ups else plan.existing is not None and plan.existing.power == "running"
+
+
+_UP = ("start", "resume")
 
 
 def _undefine(outcome: Outcome) -> None:

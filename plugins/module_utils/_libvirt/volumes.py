@@ -10,15 +10,17 @@ A file is made beside its place and renamed into it when it is whole: one with a
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import pathlib
+import pwd
 import shutil
 import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.cloud_init import write_seed
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.cloud_init import is_seed, write_seed
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import (
     create_image,
     is_qcow2,
@@ -136,6 +138,9 @@ def _look_at_device(volume: Volume) -> Misfit | None:
 def _plan_seed(volume: Volume, path: str, attached: Attached) -> VolumeStep | Misfit | None:
     if volume["name"] not in attached.changed_seeds and os.path.exists(path):
         return None
+    if os.path.lexists(path) and not (os.path.isfile(path) and is_seed(path)):
+        message = f"{path}, where its image would be, is something else: move it, or set volume_dir"
+        return Misfit(("cloudInitNoCloud",), message)
     hashed = next((key for key, value in volume["cloudInitNoCloud"].items() if is_hash(value)), None)
     if hashed:
         message = "is the hash of data that libvirt_vm_info shows, not the data: write the data itself"
@@ -178,6 +183,11 @@ def _plan_existing(
 def _check_sources(volume: Volume, kind: str, size: int | None) -> Misfit | None:
     """Whether what a disk is to be made of is there, is what it is said to be, and fits."""
     own = mapping_at(volume, "libvirt")
+    for key, look_up in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):
+        try:
+            look_up(own.get(key) or "root")
+        except KeyError:
+            return Misfit(("libvirt", key), f"this host has no {key} {own[key]!r}")
     for key, format_key in (("image", "imageFormat"), ("backingFile", "backingFormat")):
         path = str(own.get(key, ""))
         if not path.startswith("/"):

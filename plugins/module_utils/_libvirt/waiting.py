@@ -8,6 +8,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import time
 import typing as t
 import xml.etree.ElementTree as ET
@@ -20,7 +21,18 @@ try:
 except ImportError:  # connection.py tells
     pass
 
-__all__ = ["addresses", "agent_answers", "wait_until", "watching"]
+__all__ = [
+    "AGENT_CHANNEL",
+    "addresses",
+    "agent_answers",
+    "has_address",
+    "has_agent_channel",
+    "wait_until",
+    "watching",
+]
+
+#: Name of the channel that QEMU's guest agent answers by.
+AGENT_CHANNEL = "org.qemu.guest_agent.0"
 
 #: How often conditions without an event of their own (an address) are looked at, in milliseconds.
 _TICK = 500
@@ -67,10 +79,24 @@ def wait_until(
         libvirt.virEventRemoveTimeout(timer)
 
 
+def has_agent_channel(handle: t.Any) -> bool:
+    return _agent_target(handle) is not None
+
+
 def agent_answers(handle: t.Any) -> bool:
     """Whether the guest's agent is connected, by libvirt's own record of its channel."""
-    target = "devices/channel/target[@name='org.qemu.guest_agent.0'][@state='connected']"
-    return ET.fromstring(handle.XMLDesc(0)).find(target) is not None
+    target = _agent_target(handle)
+    return target is not None and target.get("state") == "connected"
+
+
+def _agent_target(handle: t.Any) -> ET.Element | None:
+    return ET.fromstring(handle.XMLDesc(0)).find(f"devices/channel/target[@name='{AGENT_CHANNEL}']")
+
+
+def has_address(handle: t.Any) -> bool:
+    """Whether the guest has an address that others can reach it by: not one of its link or loopback alone."""
+    found = [ipaddress.ip_address(address) for address in addresses(handle)]
+    return any(not address.is_link_local and not address.is_loopback for address in found)
 
 
 def addresses(handle: t.Any) -> list[str]:

@@ -78,6 +78,8 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "realtime": {"type": "bool"},
     "realtime_mask": {"type": "str"},
     "resources": {"type": "dict"},
+    "run_strategy": {"type": "str"},
+    "running": {"type": "bool"},
     "spec": {"type": "dict"},
     "termination_grace_period_seconds": {"type": "int"},
     "tolerations": _LIST_OF_DICTS,

@@ -29,6 +29,8 @@ _FIELDS: dict[str, Path] = {
     "api_version": ("apiVersion",),
     "name": ("metadata", "name"),
     "namespace": ("metadata", "namespace"),
+    "run_strategy": ("spec", "runStrategy"),
+    "running": ("spec", "running"),
     "cpu_cores": (*_DOMAIN, "cpu", "cores"),
     "cpu_sockets": (*_DOMAIN, "cpu", "sockets"),
     "cpu_threads": (*_DOMAIN, "cpu", "threads"),

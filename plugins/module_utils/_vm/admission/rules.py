@@ -21,6 +21,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory i
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Backend, Report
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import check_structure, settle_types
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import without_nulls
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import domain_name
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import NAMED_LISTS, Manifest, from_options
@@ -76,7 +77,8 @@ def convert(options: t.Mapping[str, t.Any], prefix: str = "") -> Manifest:
     if problems:
         raise DeclarationError(problems)
     manifest = from_options(options)
-    manifest.document = settle_types(manifest.document)
+    # Null takes a key out: so an entry of vms can replace what the task's own options say.
+    manifest.document = without_nulls(settle_types(manifest.document))
     return manifest
 
 

@@ -22,6 +22,9 @@ _PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd"}
 
 _KINDS = ("disk", "cdrom", "lun")
 
+#: Disks that libvirt puts on one SCSI controller before it adds another, of a model of its own choice.
+_SCSI_UNITS = 7
+
 
 def volumes_by_name(spec: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     return {volume["name"]: volume for volume in spec.get("volumes") or []}
@@ -67,8 +70,8 @@ def disk_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element |
         volume = volumes.get(disk["name"], {})
         queues = context.vcpus if devices.get("blockMultiQueue") and bus_of(disk) == "virtio" else None
         elements.append(_disk(disk, volume, targets[disk["name"]], queues, threads.get(disk["name"]), context))
-    if any(bus_of(disk) == "scsi" for disk in disks):
-        elements.append(_scsi_controller(devices, context))
+    on_scsi = sum(bus_of(disk) == "scsi" for disk in disks)
+    elements += [_scsi_controller(index, devices, context) for index in range(-(-on_scsi // _SCSI_UNITS))]
     elements += [_filesystem(filesystem, volumes) for filesystem in devices.get("filesystems") or []]
     return elements
 
@@ -157,11 +160,11 @@ def _block_size(given: dict[str, t.Any] | None) -> ET.Element | None:
     return el("blockio", {"logical_block_size": custom["logical"], "physical_block_size": custom["physical"]})
 
 
-def _scsi_controller(devices: dict[str, t.Any], context: Context) -> ET.Element:
+def _scsi_controller(index: int, devices: dict[str, t.Any], context: Context) -> ET.Element:
     queues = context.vcpus if devices.get("blockMultiQueue") else None
     return el(
         "controller",
-        {"type": "scsi", "index": 0, "model": "virtio-scsi"},
+        {"type": "scsi", "index": index, "model": "virtio-scsi"},
         None if queues is None else el("driver", {"queues": queues}),
     )
 

@@ -319,7 +319,7 @@ DISKS: dict[str, tuple[Options, str, str]] = {
     ),
     "bus ide": (vm(disks=[disk(disk={"bus": "ide"})]), "disks[0].disk.bus", "virtio, scsi, sata or usb"),
     "virtio CD-ROM": (
-        vm(disks=[{**disk(cdrom={"bus": "virtio"}), "disk": None}]),
+        vm(disks=[{**disk(cdrom={"bus": "virtio"}), "disk": {}}]),
         "disks[0]",
         "more than one target",
     ),

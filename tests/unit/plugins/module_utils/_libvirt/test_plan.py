@@ -18,6 +18,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import H
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import read_record
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import apply_volume
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Core, Topology
 
@@ -253,7 +254,9 @@ def test_a_running_guest_s_expanded_cpu_is_no_difference(bed: Bed) -> None:
 
 
 def test_new_data_of_cloud_init_makes_a_new_seed(bed: Bed) -> None:
-    bed.apply(bed.plan({"cloud_init": {"hostname": "a"}}))
+    first = bed.plan({"cloud_init": {"hostname": "a"}})
+    bed.apply(first)
+    apply_volume(first.volumes[0], vm_name="vm1")
     plan = bed.plan({"cloud_init": {"hostname": "b"}})
     assert [step.action for step in plan.volumes] == ["seed"]
     assert plan.definition is not None
@@ -449,7 +452,7 @@ def test_a_remote_host_s_files_are_not_made(options: Options, path: str) -> None
     given = [("vms[0].", {"name": "vm1", "memory": "64Mi", **options})]
     (manifest,) = admit(given, "libvirt")
     with pytest.raises(DeclarationError) as refusal:
-        check_remote([("vms[0].", manifest)], removes=False)
+        check_remote([("vms[0].", manifest)], removes=False, has_pool=True)
     (problem,) = refusal.value.problems
     assert problem.path.startswith(path)
     assert "run the module there" in problem.message

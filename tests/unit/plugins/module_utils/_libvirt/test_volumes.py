@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import is_layer
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import (
     Attached,
     VolumeStep,
@@ -117,11 +118,25 @@ def test_mode_and_owner(tmp_path: Path) -> None:
     assert (str(other.stat().st_uid), str(other.stat().st_gid)) == (user, group)
 
 
-def test_an_owner_that_nobody_is_leaves_nothing(tmp_path: Path) -> None:
-    (step,) = plan(tmp_path, volume(tmp_path / "root.img", owner="no-such-user"))[0]
-    with pytest.raises(RtvirtError, match="no-such-user"):
-        apply_volume(step, vm_name="vm1")
-    assert files(tmp_path) == set()
+@pytest.mark.parametrize("key", ["owner", "group"])
+def test_an_owner_that_nobody_is_is_told(tmp_path: Path, key: str) -> None:
+    steps, (problem,) = plan(tmp_path, volume(tmp_path / "root.img", **{key: "no-such-user"}))
+    assert (steps, problem.path) == ([], f"[0].libvirt.{key}")
+
+
+def test_a_file_that_is_no_seed_is_not_replaced_by_one(tmp_path: Path) -> None:
+    theirs = tmp_path / "vm1.cloudinit.iso"
+    theirs.write_text("holiday pictures")
+    seed = {"name": "cloudinit", "cloudInitNoCloud": {"userData": "x"}}
+    steps, (problem,) = plan(tmp_path, seed, seeds={"cloudinit"})
+    assert (steps, problem.path) == ([], "[0].cloudInitNoCloud")
+
+
+def test_what_an_image_is_over_must_be_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = image(tmp_path / "layer.qcow2", "qcow2")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RtvirtError, match="qemu-img is not installed"):
+        is_layer(str(layer), str(tmp_path / "base.img"))
 
 
 @pytest.mark.parametrize("base_format", ["raw", "qcow2"])

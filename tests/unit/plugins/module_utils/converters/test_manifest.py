@@ -106,6 +106,8 @@ FIELDS: dict[str, tuple[t.Any, dict[tuple[t.Any, ...], t.Any]]] = {
     "numa_passthrough": (True, {(*DOMAIN, "cpu", "numa", "guestMappingPassthrough"): {}}),
     "realtime": (True, {(*DOMAIN, "cpu", "realtime"): {}}),
     "realtime_mask": ("0-1", {(*DOMAIN, "cpu", "realtime", "mask"): "0-1"}),
+    "run_strategy": ("Manual", {("spec", "runStrategy"): "Manual"}),
+    "running": (True, {("spec", "running"): True}),
     "resources": ({"limits": {"cpu": 2}}, {(*DOMAIN, "resources", "limits", "cpu"): 2}),
     "spec": ({"domain": {"cpu": {"cores": 1}}}, {(*DOMAIN, "cpu", "cores"): 1}),
     "termination_grace_period_seconds": (30, {(*POD, "terminationGracePeriodSeconds"): 30}),
