@@ -65,7 +65,8 @@ def check_host(
     if settings.local:
         _check_kernel(spec, host, add)
     _check_machine(spec, host, existing, add)
-    if settings.local:
+    # As for networks: a device may come after the definition.
+    if settings.local and settings.state != "present":
         _check_devices(spec, add)
     if existing is not None and settings.virt_type not in ("auto", existing.definition.get("type")):
         have = existing.definition.get("type")

@@ -162,7 +162,8 @@ def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) ->
     def gone() -> str | None:
         for name, handle in handles.items():
             if not handle.isActive():
-                return f"{name} stopped while waiting for its {' and '.join(waits.wait_for)}"
+                waited = " and ".join(waits.wait_for)
+                return f"{name} stopped while waiting for its {waited}: it is {observe(handle).state}"
             if "agent" in waits.wait_for and not has_agent_channel(handle):
                 return f"wait_for: {name} has no channel {AGENT_CHANNEL} for an agent to answer by"
         return None

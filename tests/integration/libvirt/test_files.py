@@ -133,8 +133,9 @@ def test_a_full_disk_leaves_a_vm_with_data_as_it_was(bed: Bed, small: Path) -> N
 
 def test_a_definition_that_libvirt_refuses_leaves_nothing(bed: Bed) -> None:
     """The files come before the definition: what refers to them must never be there without them."""
-    options = bed.bare(disks=[bed.disk("root")], machine_type="pc-q35-0.1", cloud_init={"hostname": "one"})
-    with pytest.raises(TaskError, match=f"^define {bed.name()}"):
+    taken = {"domain": {"firmware": {"uuid": run_one(**bed.bare("other"))["uuid"]}}}
+    options = bed.bare(disks=[bed.disk("root")], spec=taken, cloud_init={"hostname": "one"})
+    with pytest.raises(TaskError, match=rf"^define {bed.name()}: .*is already defined with uuid"):
         run_one(**options)
     assert (bed.power(), bed.files()) == ("absent", [])
 

@@ -67,7 +67,7 @@ def test_vms_are_declared_by_variables(bed: Bed, play: t.Callable[..., tuple[int
 
 
 def test_the_preset_for_real_time_is_one(bed: Bed, play: t.Callable[..., tuple[int, str]], free_cpus: None) -> None:
-    # This machine has no second CPU for the emulator, no pages of 1 GiB and no KVM: the rest of the preset is what it is.
+    # This machine has no second CPU for the emulator, no pages of 1 GiB and no KVM; the rest of the preset is as it is.
     here = {"isolate_emulator_thread": False, "hugepages": "2Mi", "cpu_model": "maximum"}
     play(
         vm_declarations=[{"name": bed.name(), "memory": "32Mi", "cpu_cores": 1}],
