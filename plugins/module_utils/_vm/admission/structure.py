@@ -34,15 +34,19 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def settle_types(value: t.Any, fields: t.Any = MACHINE) -> t.Any:
+def settle_types(document: dict[str, t.Any]) -> dict[str, t.Any]:
     """A copy of a manifest with text turned into the number or bool that its field holds, where it is one.
 
     Templates give text before ansible-core 2.19, and AWX's surveys always do.
     """
+    return t.cast("dict[str, t.Any]", _settle(document, MACHINE))
+
+
+def _settle(value: t.Any, fields: t.Any) -> t.Any:
     if isinstance(fields, dict) and isinstance(value, dict):
-        return {key: settle_types(item, fields.get(key)) for key, item in value.items()}
+        return {key: _settle(item, fields.get(key)) for key, item in value.items()}
     if isinstance(fields, list) and isinstance(value, list):
-        return [settle_types(item, fields[0]) for item in value]
+        return [_settle(item, fields[0]) for item in value]
     if fields == "int" and isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
     if fields == "bool" and isinstance(value, str):
