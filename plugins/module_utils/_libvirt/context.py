@@ -22,7 +22,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement, place
 
 __all__ = ["check_emulator", "context_for"]
@@ -68,7 +68,7 @@ def check_emulator(manifest: Manifest, context: Context, prefix: str = "") -> No
     placement = context.placement
     realtime = realtime_vcpus(mapping_at(pod_spec(manifest.document), "domain", "cpu"), context.vcpus)
     if placement is not None and placement.emulator <= {placement.vcpus[vcpu] for vcpu in realtime}:
-        path = prefix + manifest.option_path(("spec", "template", "spec", "domain", "cpu", "realtime"))
+        path = prefix + manifest.option_path((*POD, "domain", "cpu", "realtime"))
         message = "leaves QEMU's own threads no CPU but those of real-time vCPUs, which would starve them"
         remedy = "set isolate_emulator_thread, or leave a CPU out of cpu_pool"
         raise DeclarationError([Problem(path, f"{message}: {remedy}")])

@@ -18,13 +18,12 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes impor
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
 __all__ = ["Settings", "check_cpus", "check_host", "check_remote", "page_size"]
 
-_POD: Path = ("spec", "template", "spec")
 _KERNEL: Path = ("domain", "firmware", "kernelBoot", "libvirt")
 
 
@@ -53,7 +52,7 @@ def check_host(
     problems: list[Problem] = []
 
     def add(path: Path, message: str) -> None:
-        problems.append(Problem(prefix + manifest.option_path((*_POD, *path)), message))
+        problems.append(Problem(prefix + manifest.option_path((*POD, *path)), message))
 
     if existing is None and guest_memory(spec) is None:
         add(("domain", "memory", "guest"), "is missing: there is no such VM yet, and a new one needs memory")
@@ -159,7 +158,7 @@ def check_remote(manifests: t.Sequence[tuple[str, Manifest]], *, removes: bool, 
     """
     problems = [
         Problem(
-            prefix + manifest.option_path((*_POD, "volumes", index)),
+            prefix + manifest.option_path((*POD, "volumes", index)),
             "needs a file made on the hypervisor: run the module there, not by a remote uri",
         )
         for prefix, manifest in manifests

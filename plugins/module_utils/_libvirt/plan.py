@@ -41,14 +41,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context, device_name
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import PlacementError
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
 
 __all__ = ["Planner", "VmPlan"]
-
-_POD: Path = ("spec", "template", "spec")
 
 
 @dataclass
@@ -194,7 +191,7 @@ class Planner:
                 definition=None if existing is None else existing.definition,
             )
         except PlacementError as error:
-            path = prefix + manifest.option_path((*_POD, "domain", "cpu", "dedicatedCpuPlacement"))
+            path = prefix + manifest.option_path((*POD, "domain", "cpu", "dedicatedCpuPlacement"))
             raise DeclarationError([Problem(path, error.message)]) from error
         if context.placement is not None:
             self._placed[name] = context.placement.dedicated
@@ -217,7 +214,7 @@ class Planner:
         held = 0 if plan.existing is None else _pages_held(plan.existing.running, size)
         free = self._host.free_pages.get(size, 0) + held - self._pages.get(size, 0)
         if needed > free:
-            path = prefix + manifest.option_path((*_POD, "domain", "memory", "hugepages", "pageSize"))
+            path = prefix + manifest.option_path((*POD, "domain", "memory", "hugepages", "pageSize"))
             message = f"{plan.name} needs {needed} free pages of {page} to start, the host has {max(0, free)}"
             raise DeclarationError([Problem(path, f"{message}: reserve more (vm.nr_hugepages)")])
         self._pages[size] = self._pages.get(size, 0) + needed - held
@@ -230,7 +227,7 @@ class Planner:
         plan.volumes, misfits = plan_volumes(volumes, context, self._host.qemu_user, attached)
         if misfits:
             raise DeclarationError(
-                Problem(prefix + manifest.option_path((*_POD, "volumes", *misfit.path)), misfit.message)
+                Problem(prefix + manifest.option_path((*POD, "volumes", *misfit.path)), misfit.message)
                 for misfit in misfits
             )
 

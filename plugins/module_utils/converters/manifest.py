@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, overlay, render_path
 
-__all__ = ["API_VERSION", "NAMED_LISTS", "Manifest", "from_options", "mapping_at", "merge_options", "pod_spec"]
+__all__ = ["API_VERSION", "NAMED_LISTS", "POD", "Manifest", "from_options", "mapping_at", "merge_options", "pod_spec"]
 
 API_VERSION = "kubevirt.io/v1"
 
-_POD: Path = ("spec", "template", "spec")
-_DOMAIN: Path = (*_POD, "domain")
+#: Where a VirtualMachine has the spec of its instances.
+POD: Path = ("spec", "template", "spec")
+_DOMAIN: Path = (*POD, "domain")
 _DEVICES: Path = (*_DOMAIN, "devices")
 
 #: Options that stand for exactly one field.
@@ -56,12 +57,12 @@ _FIELDS: dict[str, Path] = {
     "autoattach_mem_balloon": (*_DEVICES, "autoattachMemBalloon"),
     "autoattach_pod_interface": (*_DEVICES, "autoattachPodInterface"),
     "autoattach_serial_console": (*_DEVICES, "autoattachSerialConsole"),
-    "termination_grace_period_seconds": (*_POD, "terminationGracePeriodSeconds"),
-    "tolerations": (*_POD, "tolerations"),
-    "affinity": (*_POD, "affinity"),
-    "node_selector": (*_POD, "nodeSelector"),
-    "volumes": (*_POD, "volumes"),
-    "networks": (*_POD, "networks"),
+    "termination_grace_period_seconds": (*POD, "terminationGracePeriodSeconds"),
+    "tolerations": (*POD, "tolerations"),
+    "affinity": (*POD, "affinity"),
+    "node_selector": (*POD, "nodeSelector"),
+    "volumes": (*POD, "volumes"),
+    "networks": (*POD, "networks"),
 }
 
 #: Options with suboptions of their own, not in KubeVirt's shape.
@@ -82,8 +83,8 @@ _OPTION_OF: dict[Path, str] = {
 
 #: Options whose items KubeVirt keeps in two lists: (option, the nested key, the item's list, the nested value's list).
 _PAIRED: tuple[tuple[str, str, Path, Path], ...] = (
-    ("disks", "volume", (*_DEVICES, "disks"), (*_POD, "volumes")),
-    ("interfaces", "network", (*_DEVICES, "interfaces"), (*_POD, "networks")),
+    ("disks", "volume", (*_DEVICES, "disks"), (*POD, "volumes")),
+    ("interfaces", "network", (*_DEVICES, "interfaces"), (*POD, "networks")),
 )
 
 #: Lists whose items must carry a ``name``, by option: they merge by it.
@@ -193,7 +194,7 @@ def from_options(options: t.Mapping[str, t.Any]) -> Manifest:
     _lay_firmware(manifest, given.get("firmware") or {})
     _lay_cloud_init(manifest, given.get("cloud_init"))
     if "spec" in given:
-        manifest.lay(_POD, given["spec"], "spec")
+        manifest.lay(POD, given["spec"], "spec")
     return manifest
 
 
@@ -250,7 +251,7 @@ def _lay_cloud_init(manifest: Manifest, cloud_init: t.Mapping[str, t.Any] | None
     disk = {"name": _CLOUD_INIT_NAME, "disk": {"bus": "virtio"}}
     # Nothing of these two is written by the user but the option itself: every message names it alone.
     manifest.lay((*_DEVICES, "disks"), [disk], "cloud_init", covers=9)
-    manifest.lay((*_POD, "volumes"), [volume], "cloud_init", covers=9)
+    manifest.lay((*POD, "volumes"), [volume], "cloud_init", covers=9)
 
 
 def _user_data(cloud_init: t.Mapping[str, t.Any]) -> str | None:

@@ -12,13 +12,11 @@ import time
 import typing as t
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from ansible_collections.rtvirt.core.tests.conftest import missing
-
-libvirt = pytest.importorskip("libvirt")
-
-from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import URI, Bed  # noqa: E402
+from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import URI, Bed
 
 LIBVIRTD = Path(__file__).resolve().parents[2] / "harness" / "libvirtd"
 

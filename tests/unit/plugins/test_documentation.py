@@ -41,7 +41,7 @@ def documentation() -> dict[str, Doc]:
     return {name.rpartition(".")[2]: doc for name, doc in found.items()}
 
 
-class Started(Exception):  # noqa: N818
+class Started(Exception):  # noqa: N818  it ends a run, and is no error
     """A module has said what its arguments are."""
 
 

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, render_path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes, to_fraction
 
@@ -19,7 +19,6 @@ __all__ = ["DEVICES", "DNS_LABEL", "DOMAIN", "POD", "Backend", "Report", "listed
 
 Backend = t.Literal["kubevirt", "libvirt"]
 
-POD: Path = ("spec", "template", "spec")
 DOMAIN: Path = (*POD, "domain")
 DEVICES: Path = (*DOMAIN, "devices")
 

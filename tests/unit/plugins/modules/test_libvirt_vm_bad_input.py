@@ -28,7 +28,7 @@ class Exit(Exception):  # noqa: N818  it is how a module ends
         self.result = result
 
 
-class Connected(Exception):  # noqa: N818
+class Connected(Exception):  # noqa: N818  it ends a run, and is no error
     """The module wanted to talk to libvirt."""
 
 
