@@ -10,12 +10,12 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import convert
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import checked
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, checked
 
 
 def manifest(declaration: t.Any) -> dict[str, t.Any]:
     try:
-        return convert(checked(declaration)).document
+        return convert(Options(checked(declaration))).document
     except RtvirtError as error:
         raise AnsibleFilterError(f"rtvirt.core.manifest: {error.message}") from error
 

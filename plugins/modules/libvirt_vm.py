@@ -324,9 +324,7 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-def plan_all(
-    connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[Manifest], prefixes: list[str]
-) -> list[VmPlan]:
+def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[Manifest]) -> list[VmPlan]:
     """A plan for each VM. :raises DeclarationError: with the problems of all of them."""
     settings = Settings(
         local=is_local(params["uri"]),
@@ -352,13 +350,13 @@ def plan_all(
     planner = Planner(read_host(connection), settings, domains, isolated_cpus() if settings.local else frozenset())
     plans: list[VmPlan] = []
     problems: list[Problem] = []
-    for manifest, prefix in zip(manifests, prefixes):
+    for manifest in manifests:
         try:
-            plans.append(planner.plan(manifest, prefix))
+            plans.append(planner.plan(manifest))
         except DeclarationError as error:
             problems += error.problems
     if problems:
-        raise DeclarationError(problems)
+        raise DeclarationError(dict.fromkeys(problems))
     return plans
 
 
@@ -378,9 +376,7 @@ def telling(outcomes: list[Outcome]) -> t.Iterator[None]:
 
 def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
-    declared = declarations(params)
-    prefixes = [prefix for prefix, _options in declared]
-    manifests = admit(declared, "libvirt", names_only=params["state"] == "absent")
+    manifests = admit(declarations(params), "libvirt", names_only=params["state"] == "absent")
     waits = Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
     check_cpus("cpu_pool", params["cpu_pool"])
     if params["wait_timeout"] < 0:
@@ -388,14 +384,14 @@ def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
     if not is_local(params["uri"]):
         leaving = params["state"] == "absent"
         check_remote(
-            [] if leaving else list(zip(prefixes, manifests)),
+            [] if leaving else manifests,
             removes=leaving and params["delete_volumes"],
             has_pool=params["cpu_pool"] is not None,
         )
     outcomes: list[Outcome] = []
     with connected(params["uri"]) as connection:
         with host_lock(needs_placement(manifests) and not check_mode):
-            plans = plan_all(connection, params, manifests, prefixes)
+            plans = plan_all(connection, params, manifests)
             with telling(outcomes):
                 for plan in plans:
                     outcomes.append(predict(plan) if check_mode else define(connection, plan))

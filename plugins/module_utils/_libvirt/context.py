@@ -63,12 +63,12 @@ def context_for(
     return replace(context, shared_cpus=cpuset.format_ranges(shared) or None)
 
 
-def check_emulator(manifest: Manifest, context: Context, prefix: str = "") -> None:
+def check_emulator(manifest: Manifest, context: Context) -> None:
     """:raises DeclarationError: where QEMU's own threads have no CPU but those of real-time vCPUs."""
     placement = context.placement
     realtime = realtime_vcpus(mapping_at(pod_spec(manifest.document), "domain", "cpu"), context.vcpus)
     if placement is not None and placement.emulator <= {placement.vcpus[vcpu] for vcpu in realtime}:
-        path = prefix + manifest.option_path((*POD, "domain", "cpu", "realtime"))
+        path = manifest.option_path((*POD, "domain", "cpu", "realtime"))
         message = "leaves QEMU's own threads no CPU but those of real-time vCPUs, which would starve them"
         remedy = "set isolate_emulator_thread, or leave a CPU out of cpu_pool"
         raise DeclarationError([Problem(path, f"{message}: {remedy}")])

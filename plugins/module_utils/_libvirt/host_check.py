@@ -44,15 +44,13 @@ class Settings:
     local: bool = True
 
 
-def check_host(
-    manifest: Manifest, prefix: str, host: Host, settings: Settings, existing: Domain | None
-) -> list[Problem]:
+def check_host(manifest: Manifest, host: Host, settings: Settings, existing: Domain | None) -> list[Problem]:
     """Problems of a declaration on a host; ``existing`` is the domain that is there."""
     spec = pod_spec(manifest.document)
     problems: list[Problem] = []
 
     def add(path: Path, message: str) -> None:
-        problems.append(Problem(prefix + manifest.option_path((*POD, *path)), message))
+        problems.append(Problem(manifest.option_path((*POD, *path)), message))
 
     if existing is None and guest_memory(spec) is None:
         add(("domain", "memory", "guest"), "is missing: there is no such VM yet, and a new one needs memory")
@@ -150,7 +148,7 @@ def _is_q35(machine: str) -> bool:
     return machine.startswith(("q35", "pc-q35"))
 
 
-def check_remote(manifests: t.Sequence[tuple[str, Manifest]], *, removes: bool, has_pool: bool) -> None:
+def check_remote(manifests: t.Sequence[Manifest], *, removes: bool, has_pool: bool) -> None:
     """:raises DeclarationError: for what cannot be done from another machine: files are made where they are used.
 
     :arg has_pool: whether the CPUs for dedicated vCPUs are named.
@@ -158,17 +156,17 @@ def check_remote(manifests: t.Sequence[tuple[str, Manifest]], *, removes: bool, 
     """
     problems = [
         Problem(
-            prefix + manifest.option_path((*POD, "volumes", index)),
+            manifest.option_path((*POD, "volumes", index)),
             "needs a file made on the hypervisor: run the module there, not by a remote uri",
         )
-        for prefix, manifest in manifests
+        for manifest in manifests
         for index, volume in enumerate(pod_spec(manifest.document).get("volumes") or [])
         if {"emptyDisk", "cloudInitNoCloud"} & volume.keys()
         or mapping_at(volume, "hostDisk").get("type") == "DiskOrCreate"
     ]
     problems += [
         Problem("cpu_pool", "is missing: which CPUs a remote host isolates cannot be seen from here, write its pool")
-        for _prefix, manifest in manifests
+        for manifest in manifests
         if not has_pool and mapping_at(pod_spec(manifest.document), "domain", "cpu").get("dedicatedCpuPlacement")
     ][:1]
     if removes:

@@ -124,7 +124,7 @@ class Planner:
         self._placed: dict[str, frozenset[int]] = {}
         self._pages: dict[int, int] = {}
 
-    def plan(self, manifest: Manifest, prefix: str = "") -> VmPlan:
+    def plan(self, manifest: Manifest) -> VmPlan:
         """:raises DeclarationError: for what this host cannot do, or what a VM to create lacks."""
         name = domain_name(manifest.document)
         existing = self._domains.get(name)
@@ -133,17 +133,17 @@ class Planner:
         plan.allow_restart = settings.allow_restart
         if state == "absent":
             return self._plan_absent(plan)
-        problems = check_host(manifest, prefix, self._host, settings, existing)
+        problems = check_host(manifest, self._host, settings, existing)
         if problems:
             raise DeclarationError(problems)
-        context = self._context(manifest, prefix, existing)
+        context = self._context(manifest, existing)
         complete = plan.complete = complete_domain(manifest.document, context)
-        self._plan_volumes(plan, manifest, prefix, context)
+        self._plan_volumes(plan, manifest, context)
         self._plan_definition(plan, context, complete)
         plan.wanted = wanted_power(state, manifest.document, exists=existing is not None)
         current = "stopped" if existing is None else existing.power
         plan.power = power_steps(current, plan.wanted, restart=state == "restarted")
-        self._check_pages(plan, complete, manifest, prefix)
+        self._check_pages(plan, complete, manifest)
         if settings.autostart is not None and settings.autostart != (existing is not None and existing.autostart):
             plan.autostart = settings.autostart
         return plan
@@ -175,7 +175,7 @@ class Planner:
                 named.update(disk_files(other.definition), [] if other.running is None else disk_files(other.running))
         return named.union(*(backing_chain(path) for path in named if os.path.exists(path)))
 
-    def _context(self, manifest: Manifest, prefix: str, existing: Domain | None) -> Context:
+    def _context(self, manifest: Manifest, existing: Domain | None) -> Context:
         dedicated = placement_request(pod_spec(manifest.document)) is not None
         name = domain_name(manifest.document)
         try:
@@ -191,11 +191,11 @@ class Planner:
                 definition=None if existing is None else existing.definition,
             )
         except PlacementError as error:
-            path = prefix + manifest.option_path((*POD, "domain", "cpu", "dedicatedCpuPlacement"))
+            path = manifest.option_path((*POD, "domain", "cpu", "dedicatedCpuPlacement"))
             raise DeclarationError([Problem(path, error.message)]) from error
         if context.placement is not None:
             self._placed[name] = context.placement.dedicated
-            check_emulator(manifest, context, prefix)
+            check_emulator(manifest, context)
         return context
 
     def _taken(self, name: str) -> frozenset[int]:
@@ -203,7 +203,7 @@ class Planner:
         others = [other for other in self._domains.values() if other.name != name and other.name not in self._placed]
         return frozenset().union(*self._placed.values(), *(other.dedicated_cpus for other in others))
 
-    def _check_pages(self, plan: VmPlan, complete: ET.Element, manifest: Manifest, prefix: str) -> None:
+    def _check_pages(self, plan: VmPlan, complete: ET.Element, manifest: Manifest) -> None:
         """Huge pages for a guest that is about to start: QEMU's own message would come when all else is done."""
         page = page_size(pod_spec(manifest.document))
         restarts = plan.allow_restart and bool(plan.pending)
@@ -214,12 +214,12 @@ class Planner:
         held = 0 if plan.existing is None else _pages_held(plan.existing.running, size)
         free = self._host.free_pages.get(size, 0) + held - self._pages.get(size, 0)
         if needed > free:
-            path = prefix + manifest.option_path((*POD, "domain", "memory", "hugepages", "pageSize"))
+            path = manifest.option_path((*POD, "domain", "memory", "hugepages", "pageSize"))
             message = f"{plan.name} needs {needed} free pages of {page} to start, the host has {max(0, free)}"
             raise DeclarationError([Problem(path, f"{message}: reserve more (vm.nr_hugepages)")])
         self._pages[size] = self._pages.get(size, 0) + needed - held
 
-    def _plan_volumes(self, plan: VmPlan, manifest: Manifest, prefix: str, context: Context) -> None:
+    def _plan_volumes(self, plan: VmPlan, manifest: Manifest, context: Context) -> None:
         if not self._settings.local:
             return
         volumes = pod_spec(manifest.document).get("volumes") or []
@@ -227,8 +227,7 @@ class Planner:
         plan.volumes, misfits = plan_volumes(volumes, context, self._host.qemu_user, attached)
         if misfits:
             raise DeclarationError(
-                Problem(prefix + manifest.option_path((*POD, "volumes", *misfit.path)), misfit.message)
-                for misfit in misfits
+                Problem(manifest.option_path((*POD, "volumes", *misfit.path)), misfit.message) for misfit in misfits
             )
 
     def _plan_definition(self, plan: VmPlan, context: Context, complete: ET.Element) -> None:

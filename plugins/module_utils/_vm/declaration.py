@@ -10,13 +10,15 @@ Documented in ``plugins/doc_fragments/declaration.py``; a test holds the two tog
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass, field
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import merge_options
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, overlay, render_path
 
-__all__ = ["OPTIONS", "checked", "declaration_spec", "declarations"]
+__all__ = ["OPTIONS", "Options", "checked", "declaration_spec", "declarations"]
 
 _LIST_OF_DICTS: dict[str, t.Any] = {"type": "list", "elements": "dict"}
 
@@ -88,6 +90,27 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
 }
 
 
+@dataclass(frozen=True)
+class Options:
+    """The options of one VM, and where its user wrote them.
+
+    :ivar prefix: what stands before the path of an option that is only missing: ``vms[2].``.
+    :ivar places: place in ``values`` -> the path that the user wrote, where it is another.
+    """
+
+    values: t.Mapping[str, t.Any]
+    prefix: str = ""
+    places: t.Mapping[Path, str] = field(default_factory=dict)
+
+    def path(self, at: Path) -> str:
+        """A place in ``values`` as the user wrote it."""
+        known = next((length for length in range(len(at), 0, -1) if at[:length] in self.places), 0)
+        if not known:
+            return self.prefix + render_path(at)
+        tail = render_path(at[known:])
+        return f"{self.places[at[:known]]}{'.' if tail and not tail.startswith('[') else ''}{tail}"
+
+
 def declaration_spec() -> dict[str, t.Any]:
     """The options of one VM, and ``vms``, a list of the same."""
     return {**OPTIONS, "vms": {"type": "list", "elements": "dict", "options": OPTIONS}}
@@ -111,9 +134,22 @@ def checked(options: t.Any) -> dict[str, t.Any]:
     return {key: value for key, value in result.validated_parameters.items() if value is not None}
 
 
-def declarations(params: t.Mapping[str, t.Any]) -> list[tuple[str, dict[str, t.Any]]]:
-    """(path prefix, options) of every VM that a task declares; the task's own options are the defaults of ``vms``."""
+def declarations(params: t.Mapping[str, t.Any]) -> list[Options]:
+    """The options of every VM that a task declares; the task's own options are the defaults of ``vms``."""
     own = {key: params[key] for key in OPTIONS if params.get(key) is not None}
     if params.get("vms") is None:
-        return [("", own)]
-    return [(f"vms[{index}].", merge_options(own, entry)) for index, entry in enumerate(params["vms"])]
+        return [Options(own)]
+    shared: dict[Path, str] = {}
+    overlay({}, own, on_set=lambda landed, stood: shared.update({landed: render_path(stood)}))
+    return [_over(own, shared, entry, f"vms[{index}].") for index, entry in enumerate(params["vms"])]
+
+
+def _over(own: dict[str, t.Any], shared: dict[Path, str], entry: dict[str, t.Any], prefix: str) -> Options:
+    """One entry of ``vms`` over the task's own options, which stand at ``shared``."""
+    places = dict(shared)
+
+    def place(landed: Path, stood: Path) -> None:
+        if landed:
+            places[landed] = prefix + render_path(stood)
+
+    return Options(merge_options(own, entry, on_set=place), prefix, places)

@@ -69,16 +69,16 @@ _FIELDS: dict[str, Path] = {
 _STRUCTURED = {"cloud_init", "firmware"}
 
 #: The option to set a field by, for messages about fields that nobody set.
-_OPTION_OF: dict[Path, str] = {
-    **{at: option for option, at in _FIELDS.items()},
-    (*_DOMAIN, "cpu", "realtime"): "realtime",
-    (*_DOMAIN, "cpu", "realtime", "mask"): "realtime_mask",
-    (*_DOMAIN, "cpu", "numa", "guestMappingPassthrough"): "numa_passthrough",
-    (*_DOMAIN, "firmware", "bootloader"): "firmware.bootloader",
-    (*_DOMAIN, "firmware", "bootloader", "efi", "secureBoot"): "firmware.secure_boot",
-    (*_DOMAIN, "features", "smm"): "firmware.smm",
-    (*_DEVICES, "disks"): "disks",
-    (*_DEVICES, "interfaces"): "interfaces",
+_OPTION_OF: dict[Path, Path] = {
+    **{at: (option,) for option, at in _FIELDS.items()},
+    (*_DOMAIN, "cpu", "realtime"): ("realtime",),
+    (*_DOMAIN, "cpu", "realtime", "mask"): ("realtime_mask",),
+    (*_DOMAIN, "cpu", "numa", "guestMappingPassthrough"): ("numa_passthrough",),
+    (*_DOMAIN, "firmware", "bootloader"): ("firmware", "bootloader"),
+    (*_DOMAIN, "firmware", "bootloader", "efi", "secureBoot"): ("firmware", "secure_boot"),
+    (*_DOMAIN, "features", "smm"): ("firmware", "smm"),
+    (*_DEVICES, "disks"): ("disks",),
+    (*_DEVICES, "interfaces"): ("interfaces",),
 }
 
 #: Options whose items KubeVirt keeps in two lists: (option, the nested key, the item's list, the nested value's list).
@@ -98,11 +98,13 @@ class Manifest:
     """A VirtualMachine and where each of its fields was declared.
 
     :ivar document: the VirtualMachine as plain values.
-    :ivar origins: place in ``document`` -> path of the option that set it, for messages.
+    :ivar origins: place in ``document`` -> place in the options of the one that set it, for messages.
+    :ivar written: how the user wrote a place in the options.
     """
 
     document: dict[str, t.Any] = field(default_factory=lambda: {"apiVersion": API_VERSION, "kind": "VirtualMachine"})
-    origins: dict[Path, str] = field(default_factory=dict)
+    origins: dict[Path, Path] = field(default_factory=dict)
+    written: t.Callable[[Path], str] = render_path
 
     @property
     def name(self) -> str:
@@ -121,14 +123,15 @@ class Manifest:
         )
         # That something else of the domain was set says nothing of this field: its own option comes before.
         if option > origin <= len(_DOMAIN):
-            return _join(_OPTION_OF[path[:option]], path[option:])
-        return _join(self.origins[path[:origin]], path[origin:]) if origin else render_path(path)
+            return self.written((*_OPTION_OF[path[:option]], *path[option:]))
+        return self.written((*self.origins[path[:origin]], *path[origin:]) if origin else path)
 
-    def lay(self, at: Path, value: t.Any, origin: str, *, covers: int = 0) -> None:
+    def lay(self, at: Path, value: t.Any, *origin: str | int, covers: int | None = 0) -> None:
         """Lay a value over the document at a place.
 
-        :arg origin: the option's path that the value came from.
-        :arg covers: how many steps below ``at`` the origin already stands for, and so are not part of a field's path.
+        :arg origin: the place in the options that the value came from.
+        :arg covers: how many steps below ``at`` the origin already stands for, and so are not part of a field's path;
+            None for all of them.
         """
         patch = value
         for step in reversed(at):
@@ -136,19 +139,22 @@ class Manifest:
 
         def record(landed: Path, stood: Path) -> None:
             if len(stood) >= len(at):
-                self.origins[landed] = _join(origin, stood[len(at) + covers :])
+                self.origins[landed] = origin if covers is None else (*origin, *stood[len(at) + covers :])
 
         self.document = overlay(self.document, patch, on_set=record)
 
 
-def _join(origin: str, rest: Path) -> str:
-    tail = render_path(rest)
-    return f"{origin}{'.' if tail and not tail.startswith('[') else ''}{tail}"
+def merge_options(
+    defaults: t.Mapping[str, t.Any],
+    entry: t.Mapping[str, t.Any],
+    *,
+    on_set: t.Callable[[Path, Path], None] | None = None,
+) -> dict[str, t.Any]:
+    """One entry of ``vms`` over the task's own options; an option that is None counts as not given.
 
-
-def merge_options(defaults: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """One entry of ``vms`` over the task's own options; an option that is None counts as not given."""
-    return t.cast("dict[str, t.Any]", overlay(_given(defaults), _given(entry)))
+    :arg on_set: told where each value of the entry landed and where it stood, as :func:`overlay` does.
+    """
+    return t.cast("dict[str, t.Any]", overlay(_given(defaults), _given(entry), on_set=on_set))
 
 
 def _given(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -171,13 +177,15 @@ def mapping_at(value: t.Any, *keys: str) -> dict[str, t.Any]:
     return value if isinstance(value, dict) else {}
 
 
-def from_options(options: t.Mapping[str, t.Any]) -> Manifest:
+def from_options(options: t.Mapping[str, t.Any], written: t.Callable[[Path], str] = render_path) -> Manifest:
     """Convert a declaration to a VirtualMachine. Options that are None or missing declare nothing.
 
     The shape of nested parts is not judged here: admission does, on the whole manifest.
+
+    :arg written: how the user wrote a place in the options, where they were merged from several.
     """
     given = _given(options)
-    manifest = Manifest()
+    manifest = Manifest(written=written)
     if "definition" in given:
         manifest.lay((), given["definition"], "definition")
     for option, at in _FIELDS.items():
@@ -208,7 +216,7 @@ def _lay_pairs(
     for index, item in enumerate(items):
         if nested in item:
             pair = {"name": item["name"], **(item[nested] or {})}
-            manifest.lay(nested_at, [pair], f"{option}[{index}].{nested}", covers=1)
+            manifest.lay(nested_at, [pair], option, index, nested, covers=1)
 
 
 def _lay_cpu_modes(manifest: Manifest, given: t.Mapping[str, t.Any]) -> None:
@@ -229,13 +237,13 @@ def _lay_cpu_modes(manifest: Manifest, given: t.Mapping[str, t.Any]) -> None:
 def _lay_firmware(manifest: Manifest, firmware: t.Mapping[str, t.Any]) -> None:
     bootloader: Path = (*_DOMAIN, "firmware", "bootloader")
     if firmware.get("bootloader") == "bios":
-        manifest.lay((*bootloader, "bios"), {}, "firmware.bootloader")
+        manifest.lay((*bootloader, "bios"), {}, "firmware", "bootloader")
     if firmware.get("bootloader") == "efi" or firmware.get("secure_boot"):
         # KubeVirt turns secure boot on where efi does not say; the option's default is off, so say it.
         secure = bool(firmware.get("secure_boot"))
-        manifest.lay((*bootloader, "efi", "secureBoot"), secure, "firmware.secure_boot")
+        manifest.lay((*bootloader, "efi", "secureBoot"), secure, "firmware", "secure_boot")
     if firmware.get("smm") is not None:
-        manifest.lay((*_DOMAIN, "features", "smm", "enabled"), firmware["smm"], "firmware.smm")
+        manifest.lay((*_DOMAIN, "features", "smm", "enabled"), firmware["smm"], "firmware", "smm")
 
 
 def _lay_cloud_init(manifest: Manifest, cloud_init: t.Mapping[str, t.Any] | None) -> None:
@@ -250,8 +258,8 @@ def _lay_cloud_init(manifest: Manifest, cloud_init: t.Mapping[str, t.Any] | None
     volume = {"name": _CLOUD_INIT_NAME, "cloudInitNoCloud": source}
     disk = {"name": _CLOUD_INIT_NAME, "disk": {"bus": "virtio"}}
     # Nothing of these two is written by the user but the option itself: every message names it alone.
-    manifest.lay((*_DEVICES, "disks"), [disk], "cloud_init", covers=9)
-    manifest.lay((*POD, "volumes"), [volume], "cloud_init", covers=9)
+    manifest.lay((*_DEVICES, "disks"), [disk], "cloud_init", covers=None)
+    manifest.lay((*POD, "volumes"), [volume], "cloud_init", covers=None)
 
 
 def _user_data(cloud_init: t.Mapping[str, t.Any]) -> str | None:

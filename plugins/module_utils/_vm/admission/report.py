@@ -27,16 +27,12 @@ DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 
 
 class Report:
-    """The problems of one declaration, and the parts of its manifest that rules look at.
+    """The problems of one declaration, and the parts of its manifest that rules look at."""
 
-    :arg prefix: what stands before each option's path (``vms[2].``).
-    """
-
-    def __init__(self, manifest: Manifest, backend: Backend, prefix: str = "") -> None:
+    def __init__(self, manifest: Manifest, backend: Backend) -> None:
         self.backend = backend
         self.problems: list[Problem] = []
         self._manifest = manifest
-        self._prefix = prefix
         self.document = manifest.document
         self.spec = pod_spec(manifest.document)
         self.domain = mapping_at(self.spec, "domain")
@@ -45,8 +41,7 @@ class Report:
 
     def add(self, path: Path, message: str) -> None:
         """Write down a problem with the field at a place of the manifest."""
-        option = self._prefix + self._manifest.option_path(path)
-        self.problems.append(Problem(option, message, render_path(path)))
+        self.problems.append(Problem(self._manifest.option_path(path), message, render_path(path)))
 
     def items(self, key: str) -> list[tuple[Path, dict[str, t.Any]]]:
         """(place, item) of a list: ``volumes`` and ``networks`` of the spec, the others of its devices."""

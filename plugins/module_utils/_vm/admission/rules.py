@@ -21,6 +21,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory i
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Backend, Report
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import check_structure, settle_types
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import without_nulls
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import domain_name
@@ -32,71 +33,71 @@ __all__ = ["admit", "convert"]
 _RULES = (check_machine, check_cpu, check_memory, check_disks, check_networks, check_devices)
 
 
-def admit(
-    declarations: t.Sequence[tuple[str, t.Mapping[str, t.Any]]], backend: Backend, *, names_only: bool = False
-) -> list[Manifest]:
+def admit(declarations: t.Sequence[Options], backend: Backend, *, names_only: bool = False) -> list[Manifest]:
     """Convert and check declarations.
 
-    :arg declarations: (path prefix, options) of each VM.
     :arg names_only: for a VM that is only to be removed, nothing but its name counts.
     :returns: a manifest for each declaration, in their order.
     :raises DeclarationError: with every problem of every declaration.
     """
     manifests: list[Manifest] = []
     problems: list[Problem] = []
-    for prefix, options in declarations:
+    for options in declarations:
         try:
-            manifest = convert(options, prefix)
+            manifest = convert(options)
         except DeclarationError as error:
             problems += error.problems
             continue
         manifests.append(manifest)
-        problems += _check(manifest, backend, prefix, names_only)
+        problems += _check(manifest, backend, names_only)
     if not problems:
         problems += _check_together(declarations, manifests)
     if problems:
-        raise DeclarationError(problems)
+        # What the task's own options say is every VM's mistake, and one.
+        raise DeclarationError(dict.fromkeys(problems))
     return manifests
 
 
-def convert(options: t.Mapping[str, t.Any], prefix: str = "") -> Manifest:
+def convert(options: Options) -> Manifest:
     """Convert a declaration. :raises DeclarationError: for parts that cannot even be merged: items without a name, …"""
+    given = options.values
     problems = [
-        Problem(f"{prefix}{option}[{index}].name", "is missing: write a name, items merge by it")
+        Problem(options.path((option, index, "name")), "is missing: write a name, items merge by it")
         for option in NAMED_LISTS
-        for index, item in enumerate(options.get(option) or [])
+        for index, item in enumerate(given.get(option) or [])
         if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"]
     ]
     problems += [
-        Problem(f"{prefix}{option}[{index}].{nested}", f"is {item[nested]!r}: write a mapping")
+        Problem(options.path((option, index, nested)), f"is {item[nested]!r}: write a mapping")
         for option, nested in (("disks", "volume"), ("interfaces", "network"))
-        for index, item in enumerate(options.get(option) or [])
+        for index, item in enumerate(given.get(option) or [])
         if isinstance(item, dict) and not isinstance(item.get(nested), (dict, type(None)))
     ]
-    problems += _check_cloud_init(prefix, options.get("cloud_init") or {})
+    problems += _check_cloud_init(options)
     if problems:
         raise DeclarationError(problems)
-    manifest = from_options(options)
+    manifest = from_options(given, options.path)
     # Null takes a key out: so an entry of vms can replace what the task's own options say.
     manifest.document = without_nulls(settle_types(manifest.document))
     return manifest
 
 
-def _check_cloud_init(prefix: str, cloud_init: t.Mapping[str, t.Any]) -> list[Problem]:
+def _check_cloud_init(options: Options) -> list[Problem]:
+    cloud_init = options.values.get("cloud_init") or {}
     problems = [
-        Problem(f"{prefix}cloud_init.{key}", "write text, or a mapping")
+        Problem(options.path(("cloud_init", key)), "write text, or a mapping")
         for key in ("user_data", "network_data")
         if not isinstance(cloud_init.get(key), (str, dict, type(None)))
     ]
     short = [key for key in ("hostname", "users", "ssh_authorized_keys") if cloud_init.get(key) is not None]
     if short and isinstance(cloud_init.get("user_data"), str):
         message = f"stands beside user_data that is text: write {short[0]} into it, or user_data as a mapping"
-        problems.append(Problem(f"{prefix}cloud_init.{short[0]}", message))
+        problems.append(Problem(options.path(("cloud_init", short[0])), message))
     return problems
 
 
-def _check(manifest: Manifest, backend: Backend, prefix: str, names_only: bool) -> list[Problem]:
-    report = Report(manifest, backend, prefix)
+def _check(manifest: Manifest, backend: Backend, names_only: bool) -> list[Problem]:
+    report = Report(manifest, backend)
     if not check_structure(report):
         return report.problems
     check_names(report)
@@ -105,24 +106,25 @@ def _check(manifest: Manifest, backend: Backend, prefix: str, names_only: bool) 
     return list(dict.fromkeys(report.problems))
 
 
-def _check_together(
-    declarations: t.Sequence[tuple[str, t.Mapping[str, t.Any]]], manifests: list[Manifest]
-) -> list[Problem]:
+def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest]) -> list[Problem]:
     """What no declaration can see by itself: two VMs of one name, or on one disk that they cannot share."""
     problems: list[Problem] = []
     names: dict[str, str] = {}
     uses: dict[str, tuple[str, str]] = {}
-    for (prefix, _options), manifest in zip(declarations, manifests):
+    for options, manifest in zip(declarations, manifests):
         name = domain_name(manifest.document)
-        first = names.setdefault(name, prefix.rstrip("."))
-        if first != prefix.rstrip("."):
-            problems.append(Problem(f"{prefix}name", f"{name!r} is declared twice: {first} has it, write another name"))
+        if name in names:
+            message = f"{name!r} is declared twice: {names[name]} has it, write another name"
+            # In the entry, although both may have it from the task.
+            problems.append(Problem(f"{options.prefix}name", message))
+        names.setdefault(name, options.prefix.rstrip("."))
         for at, path, use in _disks_in_use(manifest):
             owner, before = uses.setdefault(path, (name, use))
             if owner != name and (use != before or use == "exclusive"):
-                where = prefix + manifest.option_path(at)
                 remedy = "mark it shareable (or read-only) in both, or use another"
-                problems.append(Problem(where, f"{path} is a disk of {owner!r} too: {remedy}"))
+                problems.append(
+                    Problem(manifest.option_path(at), f"{path} is a disk of {owner!r} and {name!r}: {remedy}")
+                )
     return problems
 
 

@@ -955,7 +955,7 @@ VMS: dict[str, tuple[Options, str, str]] = {
     ),
     "two VMs on the disk of the task": (
         {"memory": "1Gi", "disks": [disk()], "vms": [{"name": "a"}, {"name": "b"}]},
-        "vms[1].disks[0].volume.hostDisk.path",
+        "disks[0].volume.hostDisk.path",
         "shareable",
     ),
 }
@@ -1026,9 +1026,9 @@ COMBINED: dict[str, tuple[Options, list[Expected]]] = {
         {"memory": "1Gi", "vms": [{"name": "a", "cpu_cores": 0}, {"name": "b", "hugepages": "2MB"}]},
         [("vms[0].cpu_cores", "1 or more"), ("vms[1].hugepages", "2M or 2Mi")],
     ),
-    "a mistake of the task is one of every VM": (
-        {"memory": "1GB", "vms": [{"name": "a"}, {"name": "b"}]},
-        [("vms[0].memory", "1G or 1Gi"), ("vms[1].memory", "1G or 1Gi")],
+    "a mistake of the task is told once": (
+        {"memory": "1GB", "vms": [{"name": "a"}, {"name": "b", "cpu_cores": 0}]},
+        [("memory", "1G or 1Gi"), ("vms[1].cpu_cores", "1 or more")],
     ),
     "nameless disks and a mistake of another VM": (
         {"memory": "1Gi", "vms": [{"name": "a", "disks": [{}, {}]}, {"name": "b", "cpu_cores": 0}]},

@@ -20,9 +20,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import P
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import read_record
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import apply_volume
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Core, Topology
 
-Options = dict[str, t.Any]
+Given = dict[str, t.Any]
 Stored = t.Callable[[ET.Element], ET.Element]
 
 MIB = 1 << 20
@@ -35,8 +36,8 @@ HOST = Host(
     free_pages={2 * MIB: 600, GIB: 0},
     qemu_user=(0, 0),
 )
-DEDICATED: Options = {"cpu_cores": 2, "dedicated_cpus": True}
-REALTIME: Options = {**DEDICATED, "cpu_cores": 1, "hugepages": "2Mi", "numa_passthrough": True, "realtime": True}
+DEDICATED: Given = {"cpu_cores": 2, "dedicated_cpus": True}
+REALTIME: Given = {**DEDICATED, "cpu_cores": 1, "hugepages": "2Mi", "numa_passthrough": True, "realtime": True}
 
 
 class Bed:
@@ -48,18 +49,18 @@ class Bed:
         self._stored = stored
         self.folder = folder
 
-    def plans(self, *declarations: Options, **settings: t.Any) -> list[VmPlan]:
-        given = [(f"vms[{index}].", {"name": "vm1", **options}) for index, options in enumerate(declarations)]
+    def plans(self, *declarations: Given, **settings: t.Any) -> list[VmPlan]:
+        given = [Options({"name": "vm1", **options}, f"vms[{index}].") for index, options in enumerate(declarations)]
         manifests = admit(given, "libvirt", names_only=settings.get("state") == "absent")
         settings = {"volume_dir": str(self.folder), **settings}
         planner = Planner(self.host, Settings(**settings), self.domains, frozenset())
-        return [planner.plan(manifest, prefix) for manifest, (prefix, _options) in zip(manifests, given)]
+        return [planner.plan(manifest) for manifest in manifests]
 
-    def plan(self, options: Options, **settings: t.Any) -> VmPlan:
+    def plan(self, options: Given, **settings: t.Any) -> VmPlan:
         options = {"memory": "64Mi", **options} if settings.get("state") != "absent" else options
         return self.plans(options, **settings)[0]
 
-    def refused(self, options: Options, **settings: t.Any) -> list[tuple[str, str]]:
+    def refused(self, options: Given, **settings: t.Any) -> list[tuple[str, str]]:
         with pytest.raises(DeclarationError) as refusal:
             self.plan(options, **settings)
         return [(problem.path, problem.message) for problem in refusal.value.problems]
@@ -164,7 +165,7 @@ def test_files_to_make_are_remembered_as_ours(bed: Bed) -> None:
 
 # --- A VM that is there -----------------------------------------------------------------------------------------------
 
-DECLARED: dict[str, Options] = {
+DECLARED: dict[str, Given] = {
     "plain": {"cpu_cores": 2},
     "real-time": REALTIME,
     "real-time, two vCPUs": {**REALTIME, "cpu_cores": 2},
@@ -426,7 +427,7 @@ def test_all_problems_of_a_host_are_told_at_once(bed: Bed) -> None:
     assert len(bed.refused({"hugepages": "1Gi", "memory": "1Gi", "spec": kernel})) == 3
 
 
-REMOTE: list[tuple[Options, str]] = [
+REMOTE: list[tuple[Given, str]] = [
     ({"cloud_init": {"hostname": "a"}}, "vms[0].cloud_init"),
     (
         {"disks": [{"name": "a", "disk": {}, "volume": {"emptyDisk": {"capacity": "1Gi"}}}]},
@@ -448,11 +449,11 @@ REMOTE: list[tuple[Options, str]] = [
 
 
 @pytest.mark.parametrize(("options", "path"), REMOTE)
-def test_a_remote_host_s_files_are_not_made(options: Options, path: str) -> None:
-    given = [("vms[0].", {"name": "vm1", "memory": "64Mi", **options})]
-    (manifest,) = admit(given, "libvirt")
+def test_a_remote_host_s_files_are_not_made(options: Given, path: str) -> None:
+    given = Options({"name": "vm1", "memory": "64Mi", **options}, "vms[0].")
+    (manifest,) = admit([given], "libvirt")
     with pytest.raises(DeclarationError) as refusal:
-        check_remote([("vms[0].", manifest)], removes=False, has_pool=True)
+        check_remote([manifest], removes=False, has_pool=True)
     (problem,) = refusal.value.problems
     assert problem.path.startswith(path)
     assert "run the module there" in problem.message

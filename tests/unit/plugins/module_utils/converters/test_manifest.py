@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options to a VirtualMachine: every option to its field, and every field back to the option that set it."""
+"""Given to a VirtualMachine: every option to its field, and every field back to the option that set it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import OPTIONS, declaration_spec, declarations
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import (
+    OPTIONS,
+    Options,
+    declaration_spec,
+    declarations,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
     from_options,
     merge_options,
     pod_spec,
 )
 
-Options = dict[str, t.Any]
+Given = dict[str, t.Any]
 POD = ("spec", "template", "spec")
 DOMAIN = (*POD, "domain")
 DEVICES = (*DOMAIN, "devices")
@@ -144,7 +149,7 @@ def test_a_field_is_told_by_the_option_that_set_it(option: str) -> None:
         assert manifest.option_path(where).startswith(option), path
 
 
-FIRMWARE: dict[str, tuple[Options, Options]] = {
+FIRMWARE: dict[str, tuple[Given, Given]] = {
     "EFI is without secure boot unless it says so": (
         {"bootloader": "efi"},
         {"firmware": {"bootloader": {"efi": {"secureBoot": False}}}},
@@ -180,7 +185,7 @@ def test_a_mask_does_not_turn_on_what_is_off() -> None:
     ("option", "field"),
     [("realtime", {"realtime": {"mask": "0"}}), ("numa_passthrough", {"numa": {"guestMappingPassthrough": {}}})],
 )
-def test_a_mode_that_is_off_is_off_over_a_definition_that_has_it(option: str, field: Options) -> None:
+def test_a_mode_that_is_off_is_off_over_a_definition_that_has_it(option: str, field: Given) -> None:
     definition = {"spec": {"template": {"spec": {"domain": {"cpu": {"cores": 2, **field}}}}}}
     cpu = pod_spec(from_options({"definition": definition, option: False}).document)["domain"]["cpu"]
     assert cpu.get("realtime") is None
@@ -190,9 +195,9 @@ def test_a_mode_that_is_off_is_off_over_a_definition_that_has_it(option: str, fi
 # --- cloud-init ------------------------------------------------------------------------------------------------------
 
 
-def cloud_init(**given: t.Any) -> Options:
+def cloud_init(**given: t.Any) -> Given:
     (volume,) = pod_spec(from_options({"cloud_init": given}).document)["volumes"]
-    return t.cast(Options, volume["cloudInitNoCloud"])
+    return t.cast(Given, volume["cloudInitNoCloud"])
 
 
 @pytest.mark.parametrize(
@@ -206,7 +211,7 @@ def cloud_init(**given: t.Any) -> Options:
         ({"user_data": {"z": 1, "a": 2}}, {"a": 2, "z": 1}),
     ],
 )
-def test_short_forms_of_cloud_init(given: Options, config: Options) -> None:
+def test_short_forms_of_cloud_init(given: Given, config: Given) -> None:
     source = cloud_init(**given)
     assert set(source) == {"userData"}
     header, _newline, body = source["userData"].partition("\n")
@@ -234,7 +239,7 @@ def test_the_same_data_is_the_same_text() -> None:
 # --- Layers ----------------------------------------------------------------------------------------------------------
 
 
-def definition(**pod: t.Any) -> Options:
+def definition(**pod: t.Any) -> Given:
     return {"metadata": {"name": "old", "labels": {"x": "y"}}, "spec": {"running": False, "template": {"spec": pod}}}
 
 
@@ -292,7 +297,7 @@ def test_disks_come_before_cloud_init() -> None:
 
 # --- Paths -----------------------------------------------------------------------------------------------------------
 
-MANY: Options = {
+MANY: Given = {
     "name": "vm1",
     "memory": "1Gi",
     "memory_limit": "2Gi",
@@ -414,15 +419,53 @@ def test_what_an_entry_leaves_open_inside_an_option_is_the_task_s() -> None:
 
 def test_declarations_of_one_vm() -> None:
     params = dict.fromkeys(OPTIONS)
-    assert declarations({**params, "name": "a", "vms": None, "state": "present"}) == [("", {"name": "a"})]
+    assert declarations({**params, "name": "a", "vms": None, "state": "present"}) == [Options({"name": "a"})]
 
 
 def test_declarations_of_several_vms() -> None:
     params = {"memory": "1Gi", "vms": [{"name": "a"}, {"name": "b", "memory": "2Gi"}], "uri": "x"}
-    assert declarations(params) == [
-        ("vms[0].", {"name": "a", "memory": "1Gi"}),
-        ("vms[1].", {"name": "b", "memory": "2Gi"}),
+    assert [options.values for options in declarations(params)] == [
+        {"name": "a", "memory": "1Gi"},
+        {"name": "b", "memory": "2Gi"},
     ]
+
+
+WRITTEN: list[tuple[tuple[t.Any, ...], str]] = [
+    (("memory",), "memory"),
+    (("cpu_cores",), "vms[0].cpu_cores"),
+    # Only missing: the entry is where to write it.
+    (("hugepages",), "vms[0].hugepages"),
+    # Merged by name; each part stands where its user wrote it.
+    (("disks", 0, "disk", "bus"), "disks[0].disk.bus"),
+    (("disks", 1, "disk", "bus"), "vms[0].disks[1].disk.bus"),
+    (("disks", 1, "serial"), "disks[1].serial"),
+    (("disks", 2, "disk"), "vms[0].disks[0].disk"),
+    (("resources", "limits", "cpu"), "resources.limits.cpu"),
+    (("resources", "limits", "memory"), "vms[0].resources.limits.memory"),
+    # Lists without names are replaced as a whole.
+    (("tolerations", 0, "key"), "vms[0].tolerations[0].key"),
+]
+
+
+@pytest.mark.parametrize(("place", "path"), WRITTEN)
+def test_an_option_s_path_is_where_its_user_wrote_it(place: tuple[t.Any, ...], path: str) -> None:
+    params = {
+        "memory": "1Gi",
+        "disks": [{"name": "root", "disk": {"bus": "sata"}}, {"name": "data", "serial": "x"}],
+        "resources": {"limits": {"cpu": 1}},
+        "tolerations": [{"key": "a"}],
+        "vms": [
+            {
+                "name": "a",
+                "cpu_cores": 2,
+                "disks": [{"name": "extra", "disk": {}}, {"name": "data", "disk": {"bus": "scsi"}}],
+                "resources": {"limits": {"memory": "2Gi"}},
+                "tolerations": [{"key": "b"}],
+            }
+        ],
+    }
+    (options,) = declarations(params)
+    assert options.path(place) == path
 
 
 def test_no_vms_are_no_vms() -> None:
