@@ -289,6 +289,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome, define, host_lock, predict
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe, observe_all
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import isolated_cpus, read_host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
@@ -347,7 +348,8 @@ def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[M
     others_count = needs_placement(manifests) or params["state"] == "absent"
     wanted = handles if others_count else handles.keys() & declared
     domains = {name: observe(handles[name]) for name in wanted}
-    planner = Planner(read_host(connection), settings, domains, isolated_cpus() if settings.local else frozenset())
+    host, isolated = read_host(connection), isolated_cpus() if settings.local else frozenset()
+    planner = Planner(host, settings, domains, isolated, Hardware(connection, host.arch))
     plans: list[VmPlan] = []
     problems: list[Problem] = []
     for manifest in manifests:

@@ -79,7 +79,7 @@ def host_lock(needed: bool) -> t.Iterator[None]:
 def predict(plan: VmPlan) -> Outcome:
     """What applying the plan will do, as far as it can be known; the same words as applying it gives."""
     outcome = Outcome(plan, _definition_actions(plan))
-    live = [change for change in plan.pending if plan.complete is not None and can_be_live(change, plan.complete)]
+    live = _live_changes(plan)
     if live:
         outcome.actions.append("change live")
     outcome.pending = [change for change in plan.pending if change not in live]
@@ -90,6 +90,12 @@ def predict(plan: VmPlan) -> Outcome:
         outcome.actions.append("undefine")
         outcome.actions += [f"remove {path}" for path in plan.remove]
     return outcome
+
+
+def _live_changes(plan: VmPlan) -> list[Change]:
+    if plan.existing is None or plan.complete is None:
+        return []
+    return [change for change in plan.pending if can_be_live(plan.existing.handle, change, plan.complete)]
 
 
 def define(connection: t.Any, plan: VmPlan) -> Outcome:

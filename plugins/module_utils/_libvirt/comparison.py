@@ -144,7 +144,8 @@ def _lacks(
 def _as_asked(
     guest: ET.Element, definition: ET.Element, declaration: Declaration, started: Record | None
 ) -> ET.Element:
-    """A guest's XML with its CPU, firmware and clock as they were asked for, where libvirt has expanded them.
+    """A guest's XML with its CPU, firmware and clock as they were asked for, where libvirt has expanded them, and
+    without a quota that was taken away.
 
     A running guest shows host-model as the model and features that it came to, firmware as the files that were chosen
     and the clock as the guest has set it. What is declared is in force if the guest was started with the same
@@ -160,7 +161,17 @@ def _as_asked(
             elif _parts(started.manifest, parts) == _parts(declaration.document, parts):
                 asked = declaration.complete.find(child.tag)
         result.append(child if asked is None else asked)
-    return result
+    return _without_lifted_quota(result)
+
+
+def _without_lifted_quota(guest: ET.Element) -> ET.Element:
+    """libvirt shows a quota that a running guest no longer has as -1, and the period that it was counted over."""
+    tune = guest.find("cputune")
+    if tune is not None and tune.findtext("global_quota") == "-1":
+        result = ET.Element(tune.tag)
+        result.extend(part for part in tune if part.tag not in ("global_period", "global_quota"))
+        guest[list(guest).index(tune)] = result
+    return guest
 
 
 def _parts(document: t.Mapping[str, t.Any], names: tuple[str, ...]) -> list[t.Any]:

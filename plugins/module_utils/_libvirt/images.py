@@ -23,6 +23,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity im
 
 __all__ = [
     "backing_chain",
+    "checksum_of",
     "create_image",
     "is_layer",
     "is_qcow2",
@@ -111,10 +112,10 @@ def _copy_image(path: str, image_format: str, size: int | None, own: t.Mapping[s
 
 @contextlib.contextmanager
 def _local_image(own: t.Mapping[str, t.Any], folder: pathlib.Path) -> t.Iterator[str]:
-    """The path of an image, downloaded for the time being where it is a URL, its checksum verified."""
-    image, checksum = own["image"], own.get("checksum")
+    """The path of an image, downloaded for the time being where it is a URL, that download's checksum verified."""
+    image = own["image"]
     if image.startswith("/"):
-        _verify(image, checksum, image)
+        # Its checksum was looked at when the VM was planned.
         yield image
         return
     # A tenth of the time that the module takes to load, and few tasks download anything.
@@ -127,20 +128,20 @@ def _local_image(own: t.Mapping[str, t.Any], folder: pathlib.Path) -> t.Iterator
         except OSError as error:
             raise RtvirtError(f"download {image}: {error}") from error
         file.flush()
-        _verify(file.name, checksum, image)
+        found = checksum_of(file.name, own["checksum"])
+        if found != own["checksum"]:
+            raise RtvirtError(f"{image} has {found}, declared is {own['checksum']}: nothing was created")
         yield file.name
 
 
-def _verify(path: str, checksum: str | None, source: str) -> None:
-    if checksum is None:
-        return
-    kind, wanted = checksum.split(":", 1)
+def checksum_of(path: str, like: str) -> str:
+    """The checksum of a file, by the algorithm that ``like`` (``sha256:…``) names."""
+    kind = like.partition(":")[0]
     digest = hashlib.new(kind)
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(_BLOCK), b""):
             digest.update(block)
-    if digest.hexdigest() != wanted:
-        raise RtvirtError(f"{source} has {kind}:{digest.hexdigest()}, declared is {checksum}: nothing was created")
+    return f"{kind}:{digest.hexdigest()}"
 
 
 def _qemu_img(*arguments: str) -> str:

@@ -4,9 +4,9 @@
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
-By libvirt's documentation of each call: CPU pins move at once; disks, interfaces and host devices come and go where the
-machine has a free port; a CD-ROM's medium, an interface's network and link are updated in place. The rest waits in the
-persistent definition.
+By libvirt's documentation of each call: CPU pins move at once; limits of CPU and memory follow where the host has the
+control groups for them; disks, interfaces and host devices come and go where the machine has a free port; a CD-ROM's
+medium, an interface's network and link are updated in place. The rest waits in the persistent definition.
 """
 
 from __future__ import annotations
@@ -28,16 +28,22 @@ except ImportError:  # connection.py tells
 __all__ = ["apply_live", "can_be_live"]
 
 _PIN = re.compile(r"^cputune/(vcpupin|iothreadpin|emulatorpin)(?:\[(\d+)\])?(/@cpuset)?$")
+#: Limits that control groups enforce, with the values that take them away again: libvirt's "unlimited" of each. A
+#: period limits nothing by itself.
+_LIMITS = {"cputune/global_period": 100000, "cputune/global_quota": -1, "memtune/hard_limit": (1 << 53) - 1}
+
 _DEVICE = re.compile(r"^devices/(disk|interface|hostdev)\[([^\]]+)\](/.+)?$")
 
 #: Parts of a device that libvirt's update-device changes in place, by tag.
 _UPDATABLE = {"disk": ("/source/@file", "/source/@dev", "/source"), "interface": ("/source", "/link", "/@type")}
 
 
-def can_be_live(change: Change, complete: ET.Element) -> bool:
+def can_be_live(handle: t.Any, change: Change, complete: ET.Element) -> bool:
     """Whether a difference of a running guest may be tried without a restart."""
     if _PIN.match(change.path):
         return change.after is not None
+    if change.path in _LIMITS:
+        return _has_controller(handle, change.path)
     match = _DEVICE.match(change.path)
     if match is None:
         return False
@@ -57,12 +63,14 @@ def apply_live(
     refused: list[Change] = []
     updated: set[str] = set()
     for change in changes:
-        if not can_be_live(change, definition):
+        if not can_be_live(handle, change, definition):
             refused.append(change)
             continue
         try:
             if _PIN.match(change.path):
                 _pin(handle, change, host_cpus)
+            elif change.path in _LIMITS:
+                _limit(handle, change.path, definition)
             elif not _change_device(handle, change, definition, running, updated):
                 refused.append(change)
         except libvirt.libvirtError:
@@ -82,6 +90,26 @@ def _pin(handle: t.Any, change: Change, host_cpus: int) -> None:
         handle.pinVcpuFlags(int(number), cpumap, live)
     else:
         handle.pinIOThread(int(number), cpumap, live)
+
+
+def _has_controller(handle: t.Any, path: str) -> bool:
+    """Whether the guest is in a control group by which libvirt can limit it: reading the limits fails otherwise."""
+    try:
+        if path.startswith("memtune"):
+            handle.memoryParameters(libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        else:
+            handle.schedulerParametersFlags(libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    except libvirt.libvirtError:
+        return False
+    return True
+
+
+def _limit(handle: t.Any, path: str, definition: ET.Element) -> None:
+    name, value = path.partition("/")[2], int(definition.findtext(path) or _LIMITS[path])
+    if path.startswith("memtune"):
+        handle.setMemoryParameters({name: value}, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    else:
+        handle.setSchedulerParametersFlags({name: value}, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
 
 def _change_device(

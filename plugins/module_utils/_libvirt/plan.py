@@ -17,6 +17,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.comparison im
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, disk_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_host, page_size
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import backing_chain, is_layer
@@ -115,9 +116,15 @@ class Planner:
     """
 
     def __init__(
-        self, host: Host, settings: Settings, domains: t.Mapping[str, Domain], isolated: frozenset[int]
+        self,
+        host: Host,
+        settings: Settings,
+        domains: t.Mapping[str, Domain],
+        isolated: frozenset[int],
+        hardware: Hardware,
     ) -> None:
         self._host = host
+        self._hardware = hardware
         self._settings = settings
         self._domains = domains
         self._pool = host.pool(settings.cpu_pool, isolated)
@@ -143,7 +150,7 @@ class Planner:
         plan.wanted = wanted_power(state, manifest.document, exists=existing is not None)
         current = "stopped" if existing is None else existing.power
         plan.power = power_steps(current, plan.wanted, restart=state == "restarted")
-        self._check_pages(plan, complete, manifest)
+        self._check_start(plan, complete, manifest)
         if settings.autostart is not None and settings.autostart != (existing is not None and existing.autostart):
             plan.autostart = settings.autostart
         return plan
@@ -203,11 +210,21 @@ class Planner:
         others = [other for other in self._domains.values() if other.name != name and other.name not in self._placed]
         return frozenset().union(*self._placed.values(), *(other.dedicated_cpus for other in others))
 
-    def _check_pages(self, plan: VmPlan, complete: ET.Element, manifest: Manifest) -> None:
-        """Huge pages for a guest that is about to start: QEMU's own message would come when all else is done."""
-        page = page_size(pod_spec(manifest.document))
+    def _check_start(self, plan: VmPlan, complete: ET.Element, manifest: Manifest) -> None:
+        """What libvirt and QEMU would refuse when the other VMs of the task are done."""
         restarts = plan.allow_restart and bool(plan.pending)
-        if page is None or not (restarts or {"start", "start paused"} & set(plan.power)):
+        starts = restarts or bool({"start", "start paused"} & set(plan.power))
+        if starts or plan.definition is not None:
+            problems = self._hardware.problems(manifest, complete, starts=starts)
+            if problems:
+                raise DeclarationError(problems)
+        if starts:
+            self._check_pages(plan, complete, manifest)
+
+    def _check_pages(self, plan: VmPlan, complete: ET.Element, manifest: Manifest) -> None:
+        """Huge pages for a guest that is about to start."""
+        page = page_size(pod_spec(manifest.document))
+        if page is None:
             return
         size = to_bytes(page)
         needed = int(complete.findtext("memory", "0")) * 1024 // size

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.cloud_init import is_seed, write_seed
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import (
+    checksum_of,
     create_image,
     is_qcow2,
     resize_image,
@@ -201,6 +202,10 @@ def _check_sources(volume: Volume, kind: str, size: int | None) -> Misfit | None
         actual = virtual_size(path, declared) or 0
         if size is not None and size < actual:
             return Misfit((kind, "capacity"), f"{path} is {from_bytes(actual)}: write that or more")
+        checksum = own.get("checksum") if key == "image" else None
+        has = checksum and checksum_of(path, checksum)
+        if has != checksum:
+            return Misfit(("libvirt", "checksum"), f"is {checksum}, and {path} has {has}: it is another image")
     return None
 
 

@@ -136,8 +136,12 @@ def test_a_wrong_checksum_leaves_nothing(bed: Bed, server: Server, where: str) -
     made = image(bed, "raw")
     server.files["/image.raw"] = made.read_bytes()
     source = str(made) if where == "path" else f"{server.url}/image.raw"
-    with pytest.raises(TaskError, match=rf"{source} has sha256:{sha(CONTENT)[7:]}, declared is sha256:0"):
-        run_one(**bed.bare(disks=[bed.disk("root", "1Mi", image=source, checksum="sha256:" + "0" * 64)]))
+    options = bed.bare(disks=[bed.disk("root", "1Mi", image=source, checksum="sha256:" + "0" * 64)])
+    # What is on this host is looked at before anything is done, and in check mode.
+    for check in [True, False] if where == "path" else [False]:
+        with pytest.raises(TaskError, match=rf"{source} has sha256:{sha(CONTENT)[7:]}") as refusal:
+            run_one(check=check, **options)
+        assert refusal.value.msg.startswith("disks[0].volume.libvirt.checksum") is (where == "path")
     assert (bed.files(), bed.power()) == (["image.raw"], "absent")
 
 

@@ -9,11 +9,13 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
@@ -40,6 +42,14 @@ DEDICATED: Given = {"cpu_cores": 2, "dedicated_cpus": True}
 REALTIME: Given = {**DEDICATED, "cpu_cores": 1, "hugepages": "2Mi", "numa_passthrough": True, "realtime": True}
 
 
+#: What a QEMU offers that can be all that is declared here.
+OFFER = """<domainCapabilities>
+  <os><enum name='firmware'><value>efi</value></enum></os>
+  <cpu><mode name='host-model' supported='yes'/><mode name='host-passthrough' supported='yes'/></cpu>
+  <devices><tpm supported='yes'/></devices>
+</domainCapabilities>"""
+
+
 class Bed:
     """A host with its domains, and tasks for it."""
 
@@ -53,7 +63,8 @@ class Bed:
         given = [Options({"name": "vm1", **options}, f"vms[{index}].") for index, options in enumerate(declarations)]
         manifests = admit(given, "libvirt", names_only=settings.get("state") == "absent")
         settings = {"volume_dir": str(self.folder), **settings}
-        planner = Planner(self.host, Settings(**settings), self.domains, frozenset())
+        hardware = Hardware(Mock(**{"getDomainCapabilities.return_value": OFFER}), "x86_64")
+        planner = Planner(self.host, Settings(**settings), self.domains, frozenset(), hardware)
         return [planner.plan(manifest) for manifest in manifests]
 
     def plan(self, options: Given, **settings: t.Any) -> VmPlan:

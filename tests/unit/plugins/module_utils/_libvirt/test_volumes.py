@@ -192,18 +192,23 @@ def test_the_format_of_an_image_may_be_told(tmp_path: Path) -> None:
     assert info(path)["virtual-size"] == 2 * MIB
 
 
-@pytest.mark.parametrize("url", [False, True])
-def test_a_wrong_checksum_leaves_nothing(tmp_path: Path, url: bool) -> None:
+def test_a_download_with_a_wrong_checksum_leaves_nothing(tmp_path: Path) -> None:
     source = image(tmp_path / "debian.raw")
-    where = source.as_uri() if url else str(source)
     wrong = "sha256:" + "0" * 64
-    (step,) = plan(tmp_path, volume(tmp_path / "vm" / "root.img", None, image=where, checksum=wrong))[0]
+    (step,) = plan(tmp_path, volume(tmp_path / "vm" / "root.img", None, image=source.as_uri(), checksum=wrong))[0]
     with pytest.raises(RtvirtError) as refusal:
         apply_volume(step, vm_name="vm1")
-    assert where in refusal.value.message
-    assert sha(source) in refusal.value.message
-    assert wrong in refusal.value.message
+    for told in (source.as_uri(), sha(source), wrong):
+        assert told in refusal.value.message
     assert files(tmp_path) == {"debian.raw"}
+
+
+def test_a_wrong_checksum_of_a_file_is_told_by_the_plan(tmp_path: Path) -> None:
+    source = image(tmp_path / "debian.raw")
+    wrong = "sha256:" + "0" * 64
+    steps, (misfit,) = plan(tmp_path, volume(tmp_path / "vm" / "root.img", None, image=str(source), checksum=wrong))
+    assert (steps, misfit.path[-1]) == ([], "checksum")
+    assert sha(source) in misfit.message
 
 
 def test_a_checksum_in_capitals_is_the_same_or_refused_before(tmp_path: Path) -> None:
