@@ -207,7 +207,7 @@ def test_a_wrong_checksum_of_a_file_is_told_by_the_plan(tmp_path: Path) -> None:
     source = image(tmp_path / "debian.raw")
     wrong = "sha256:" + "0" * 64
     steps, (misfit,) = plan(tmp_path, volume(tmp_path / "vm" / "root.img", None, image=str(source), checksum=wrong))
-    assert (steps, misfit.path[-1]) == ([], "checksum")
+    assert (steps, misfit.path.rpartition(".")[2]) == ([], "checksum")
     assert sha(source) in misfit.message
 
 
