@@ -41,6 +41,10 @@ cpu_threads:
   description:
     - Threads of each core, KubeVirt's C(cpu.threads).
   type: int
+cpu_limit:
+  description:
+    - CPU time that the VM may take, in CPUs such as V(2) or V(500m), KubeVirt's C(resources.limits.cpu).
+  type: str
 cpu_model:
   description:
     - CPU model, V(host-model), V(host-passthrough), or a name such as V(Skylake-Server).
@@ -59,6 +63,36 @@ memory:
 memory_limit:
   description:
     - Most memory that the VM may take of its host, KubeVirt's C(resources.limits.memory).
+  type: str
+smbios_uuid:
+  description:
+    - UUID that the firmware shows to the guest, KubeVirt's C(firmware.uuid).
+  type: str
+instancetype:
+  description:
+    - KubeVirt's C(instancetype), with C(name) and C(kind), in place of CPUs and memory. Only a cluster has it.
+  type: dict
+preference:
+  description:
+    - KubeVirt's C(preference), with C(name) and C(kind). Only a cluster has it.
+  type: dict
+data_volume_templates:
+  description:
+    - KubeVirt's C(dataVolumeTemplates), DataVolumes that are made for the VM and go with it. Only a cluster has it.
+  type: list
+  elements: dict
+eviction_strategy:
+  description:
+    - What becomes of the VM where its node is emptied, KubeVirt's C(evictionStrategy), such as V(LiveMigrate) or
+      V(None). Only a cluster has it.
+  type: str
+hostname:
+  description:
+    - Name of the guest in the cluster's DNS, KubeVirt's C(hostname). Only a cluster has it; see O(cloud_init.hostname).
+  type: str
+subdomain:
+  description:
+    - Subdomain of the guest in the cluster's DNS, KubeVirt's C(subdomain). Only a cluster has it.
   type: str
 memory_locked:
   description:
@@ -85,6 +119,7 @@ hugepages:
     - Size of the huge pages that back the guest's memory, V(2Mi) or V(1Gi).
     - The memory must be a multiple of it.
   type: str
+  aliases: [hugepage_size]
 dedicated_cpus:
   description:
     - Give each vCPU a host CPU for itself, KubeVirt's C(cpu.dedicatedCpuPlacement).
@@ -171,15 +206,18 @@ cloud_init:
     - Data for cloud-init, as a C(cloudInitNoCloud) disk called V(cloudinit).
     - Data that changes is written anew; a guest reads it when it boots.
   type: dict
+  aliases: [cloud_init_nocloud]
   suboptions:
     user_data:
       description:
         - User data, text as it is or a mapping of cloud-config.
       type: raw
+      aliases: [userData]
     network_data:
       description:
         - Network configuration, text or a mapping.
       type: raw
+      aliases: [networkData]
     hostname:
       description:
         - Short for C(hostname) of cloud-config. Not together with user data that is text.
@@ -270,6 +308,7 @@ definition:
   description:
     - A whole VirtualMachine manifest; the other options are laid over it.
   type: dict
+  aliases: [inline, resource_definition]
 """
 
 _VMS = r"""
@@ -290,5 +329,10 @@ class ModuleDocFragment:
     DOCUMENTATION: str = (
         "options:\n"
         + textwrap.indent(_OPTIONS.lstrip("\n") + _VMS.lstrip("\n"), "  ")
-        + textwrap.indent(_OPTIONS.lstrip("\n").replace("O(firmware.", "O(vms[].firmware."), "      ")
+        + textwrap.indent(
+            _OPTIONS.lstrip("\n")
+            .replace("O(firmware.", "O(vms[].firmware.")
+            .replace("O(cloud_init.", "O(vms[].cloud_init."),
+            "      ",
+        )
     )

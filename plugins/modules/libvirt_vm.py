@@ -283,8 +283,6 @@ result:
 import contextlib
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome, define, host_lock, predict
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
@@ -294,14 +292,12 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import i
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.power import Waits, apply_power
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import (
-    describe_outcome,
-    diff_of,
-    task_result,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_outcome, diff_of
+from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_result
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import declaration_spec, declarations
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import STATES
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     domain_name,
     placement_request,
@@ -376,7 +372,7 @@ def telling(outcomes: list[Outcome]) -> t.Iterator[None]:
         raise
 
 
-def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
     manifests = admit(declarations(params), "libvirt", names_only=params["state"] == "absent")
     waits = Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
@@ -407,12 +403,7 @@ def converge(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        result = converge(module.params, check_mode=module.check_mode)
-    except RtvirtError as error:
-        module.fail_json(msg=error.message, **error.details)
-    module.exit_json(**result)
+    run(ARGUMENTS, converge)
 
 
 if __name__ == "__main__":

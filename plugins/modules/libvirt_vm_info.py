@@ -130,15 +130,13 @@ vms:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.agent import guest_facts
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, observe, observe_all
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.fitting import fitting_manifest
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.threads import vcpu_threads
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 
 ARGUMENTS: dict[str, t.Any] = {**CONNECTION, "names": {"type": "list", "elements": "str"}}
 
@@ -155,17 +153,17 @@ def describe(domain: Domain, *, local: bool) -> dict[str, t.Any]:
     }
 
 
+def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+    uri, names = params["uri"], params["names"]
+    with connected(uri) as connection:
+        handles = observe_all(connection)
+        wanted = sorted(handles) if names is None else [name for name in names if name in handles]
+        vms = [describe(observe(handles[name]), local=is_local(uri)) for name in wanted]
+    return {"changed": False, "vms": vms}
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    uri, names = module.params["uri"], module.params["names"]
-    try:
-        with connected(uri) as connection:
-            handles = observe_all(connection)
-            wanted = sorted(handles) if names is None else [name for name in names if name in handles]
-            vms = [describe(observe(handles[name]), local=is_local(uri)) for name in wanted]
-    except RtvirtError as error:
-        module.fail_json(msg=error.message, **error.details)
-    module.exit_json(changed=False, vms=vms)
+    run(ARGUMENTS, look)
 
 
 if __name__ == "__main__":

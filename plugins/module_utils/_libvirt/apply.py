@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.live import apply_live, can_be_live
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep, apply_volume, remove_files
+from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Step, power_steps
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import to_text
 

@@ -12,13 +12,14 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, reconcile
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import reconcile
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
     changed_seeds,
     read_record,
     write_record,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import declared_domain
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at, pod_spec

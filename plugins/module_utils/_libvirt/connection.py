@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import traceback
 import typing as t
 
@@ -46,7 +47,7 @@ def doing(action: str, **details: t.Any) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def connected(uri: str) -> t.Iterator[t.Any]:
-    """An open connection, closed at the end; libvirt's event loop is ready for it."""
+    """An open connection, closed at the end, whose events are handled meanwhile."""
     if LIBVIRT_IMPORT_ERROR is not None:
         raise RtvirtError(
             "the Python library libvirt is not installed on this host for the interpreter that runs the module: "
@@ -55,14 +56,41 @@ def connected(uri: str) -> t.Iterator[t.Any]:
         )
     # libvirt prints errors to stderr by itself unless told where they go.
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    with _events_handled():
+        with doing(f"connect to {uri}"):
+            connection = libvirt.open(uri)
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(libvirt.libvirtError):
+                connection.close()
+
+
+@contextlib.contextmanager
+def _events_handled() -> t.Iterator[None]:
+    """Turn libvirt's event loop in the background.
+
+    libvirtd asks a client that has one whether it is alive, and drops it when it has not answered for half a minute,
+    be it busy with a large image or waiting for another task.
+    """
     libvirt.virEventRegisterDefaultImpl()
-    with doing(f"connect to {uri}"):
-        connection = libvirt.open(uri)
+    timer = libvirt.virEventAddTimeout(-1, lambda *_timer: None, None)
+    ended = threading.Event()
+
+    def turn() -> None:
+        while not ended.is_set():
+            libvirt.virEventRunDefaultImpl()
+
+    thread = threading.Thread(target=turn, daemon=True)
+    thread.start()
     try:
-        yield connection
+        yield
     finally:
-        with contextlib.suppress(libvirt.libvirtError):
-            connection.close()
+        ended.set()
+        # Wakes the loop, which then ends.
+        libvirt.virEventUpdateTimeout(timer, 0)
+        thread.join()
+        libvirt.virEventRemoveTimeout(timer)
 
 
 def is_local(uri: str) -> bool:

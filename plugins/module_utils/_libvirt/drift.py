@@ -15,7 +15,6 @@ import copy
 import re
 import typing as t
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.coherence import keep_coherent
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity import (
@@ -24,9 +23,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity impo
     identity,
     step_of,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT
 
-__all__ = ["Change", "reconcile"]
+__all__ = ["reconcile"]
 
 
 #: Elements that only mean something together: any difference replaces all of them.
@@ -50,20 +50,6 @@ _MACHINE_VERSION = {
     "virt": re.compile(r"^virt-"),
     "s390-ccw-virtio": re.compile(r"^s390-ccw-virtio-"),
 }
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference between a domain and its declaration.
-
-    :ivar path: where, as ``devices/disk[root]/driver/@cache``; devices are named as declared.
-    :ivar before: libvirt's value, None for nothing; whole elements as XML.
-    :ivar after: the declared value, None for nothing.
-    """
-
-    path: str
-    before: str | None
-    after: str | None
 
 
 def reconcile(

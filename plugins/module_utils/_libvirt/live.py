@@ -16,7 +16,7 @@ import re
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change
+from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
 

@@ -16,7 +16,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.comparison import Comparison, Declaration, compare
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, disk_files
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_host, page_size
@@ -24,10 +23,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
     changed_seeds,
-    redacted,
     write_record,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import Attached, VolumeStep, plan_volumes
+from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
     Power,
     State,
@@ -35,6 +34,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
     power_steps,
     wanted_power,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     complete_domain,

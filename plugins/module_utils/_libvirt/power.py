@@ -20,10 +20,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains impor
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import remove_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import (
     AGENT_CHANNEL,
+    Watch,
     agent_answers,
     has_address,
     has_agent_channel,
-    wait_until,
     watching,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Step
@@ -58,17 +58,17 @@ def apply_power(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) 
     steps = {id(outcome): outcome.steps for outcome in outcomes}
     if not any(steps.values()) and not waits.wait_for and not any(outcome.plan.undefine for outcome in outcomes):
         return
-    with watching(connection):
+    with watching(connection) as watch:
         going = [outcome for outcome in outcomes if "shut down" in steps[id(outcome)]]
         for outcome in going:
             _shut_down(connection, outcome, resume="resume" in steps[id(outcome)])
         # What comes up again, or is removed, must be down first.
         must = [o for o in going if waits.wait or o.plan.undefine or steps[id(o)][-1] != "shut down"]
-        _wait_down(connection, must, waits)
+        _wait_down(connection, must, watch, waits)
         for outcome in outcomes:
             _bring_up(connection, outcome, steps[id(outcome)])
         if waits.wait and waits.wait_for:
-            _wait_for(connection, outcomes, waits)
+            _wait_for(connection, outcomes, watch, waits)
     for outcome in outcomes:
         if outcome.plan.undefine:
             _undefine(outcome)
@@ -101,7 +101,7 @@ def _resume(handle: t.Any) -> None:
         handle.resume()
 
 
-def _wait_down(connection: t.Any, outcomes: list[Outcome], waits: Waits) -> None:
+def _wait_down(connection: t.Any, outcomes: list[Outcome], watch: Watch, waits: Waits) -> None:
     begun = time.monotonic()
     for outcome in outcomes:
         handle = _handle(connection, outcome)
@@ -110,7 +110,7 @@ def _wait_down(connection: t.Any, outcomes: list[Outcome], waits: Waits) -> None
         if grace is not None and grace < limit:
             limit, option = grace, "termination_grace_period_seconds"
         name = outcome.plan.domain_name
-        if wait_until(functools.partial(_is_down, handle), timeout=max(0.0, begun + limit - time.monotonic())):
+        if watch.until(functools.partial(_is_down, handle), timeout=max(0.0, begun + limit - time.monotonic())):
             continue
         if not waits.force:
             raise WaitError(
@@ -150,7 +150,7 @@ def _bring_up(connection: t.Any, outcome: Outcome, steps: list[Step]) -> None:
             outcome.pending = outcome.plan.compared.saved
 
 
-def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) -> None:
+def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], watch: Watch, waits: Waits) -> None:
     """Wait until every VM that is up has what is waited for, all of them within the one timeout."""
     begun = time.monotonic()
     handles = {
@@ -172,7 +172,7 @@ def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) ->
     for name, handle in handles.items():
         for what in waits.wait_for:
             left = max(0.0, begun + waits.timeout - time.monotonic())
-            if not wait_until(functools.partial(checks[what], handle), timeout=left, failed=gone):
+            if not watch.until(functools.partial(checks[what], handle), timeout=left, failed=gone):
                 state = observe(handle).state
                 raise WaitError(f"{name} is {state} but has no {what} after {waits.timeout:g} s: {_REMEDIES[what]}")
 

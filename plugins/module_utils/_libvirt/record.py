@@ -7,23 +7,19 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import json
-import re
 import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass
 
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import cloud_init_sources
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at, pod_spec
 
-__all__ = ["NAMESPACE", "Record", "changed_seeds", "is_hash", "read_record", "redacted", "write_record"]
+__all__ = ["NAMESPACE", "Record", "changed_seeds", "read_record", "write_record"]
 
 NAMESPACE = "https://rtvirt.dev/libvirt/vm/1"
 _TAG = f"{{{NAMESPACE}}}vm"
 ET.register_namespace("rtvirt", NAMESPACE)
-
-_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -40,25 +36,9 @@ class Record:
     shared_cpus: str | None = None
 
 
-def is_hash(value: t.Any) -> bool:
-    """Whether a value of a cloud-init volume is the hash that stands for it in a record."""
-    return isinstance(value, str) and _HASH.fullmatch(value) is not None
-
-
-def redacted(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """A manifest with cloud-init's data, which may hold secrets, as hashes: enough to see that one changed."""
-    result = copy.deepcopy(dict(document))
-    for source in _seeds(result).values():
-        for key, value in source.items():
-            # A record's manifest that is declared again stands for the same data.
-            if isinstance(value, str) and not is_hash(value):
-                source[key] = "sha256:" + hashlib.sha256(value.encode()).hexdigest()
-    return result
-
-
 def changed_seeds(before: Record, after: Record) -> list[str]:
     """Names of the cloud-init volumes whose data differs between two records, and of new ones."""
-    last, now = _seeds(before.manifest), _seeds(after.manifest)
+    last, now = (cloud_init_sources(pod_spec(record.manifest)) for record in (before, after))
     return [name for name, source in now.items() if last.get(name) != source]
 
 
@@ -93,10 +73,3 @@ def write_record(domain: ET.Element, record: Record) -> None:
 
 def _paths(value: t.Any) -> tuple[str, ...]:
     return tuple(path for path in value if isinstance(path, str)) if isinstance(value, list) else ()
-
-
-def _seeds(document: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
-    volumes = [volume for volume in pod_spec(document).get("volumes") or [] if isinstance(volume, dict)]
-    return {
-        volume["name"]: mapping_at(volume, "cloudInitNoCloud") for volume in volumes if "cloudInitNoCloud" in volume
-    }

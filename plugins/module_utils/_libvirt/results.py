@@ -17,7 +17,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting impor
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import to_text
 
-__all__ = ["describe_domain", "describe_outcome", "diff_of", "pins_of", "task_result"]
+__all__ = ["describe_domain", "describe_outcome", "diff_of", "pins_of"]
 
 
 def pins_of(domain: ET.Element | None) -> dict[str, t.Any]:
@@ -99,11 +99,6 @@ def diff_of(outcome: Outcome) -> dict[str, str]:
         "before": _printed(plan.before),
         "after": _printed(plan.after),
     }
-
-
-def task_result(vms: list[dict[str, t.Any]], *, several: bool) -> dict[str, t.Any]:
-    result: dict[str, t.Any] = {"changed": any(vm["changed"] for vm in vms), "vms": vms}
-    return result if several else {**result, "result": vms[0]}
 
 
 def _printed(root: ET.Element | None) -> str:

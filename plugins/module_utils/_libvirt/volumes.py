@@ -29,7 +29,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import
     source_format,
     virtual_size,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import is_hash
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import is_hash
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file, volume_format
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import threading
 import time
 import typing as t
 import xml.etree.ElementTree as ET
@@ -23,60 +24,66 @@ except ImportError:  # connection.py tells
 
 __all__ = [
     "AGENT_CHANNEL",
+    "Watch",
     "addresses",
     "agent_answers",
+    "agent_is_connected",
     "has_address",
     "has_agent_channel",
-    "wait_until",
     "watching",
 ]
 
 #: Name of the channel that QEMU's guest agent answers by.
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 
-#: How often conditions without an event of their own (an address) are looked at, in milliseconds.
-_TICK = 500
+#: How often conditions without an event of their own (an address) are looked at, in seconds.
+_TICK = 0.5
 
 
-@contextlib.contextmanager
-def watching(connection: t.Any) -> t.Iterator[None]:
-    """Have every change of a domain's life and agent end the current turn of the event loop."""
-    ids = (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE)
-    with doing("watch domains"):
-        callbacks = [connection.domainEventRegisterAny(None, number, lambda *_event: None, None) for number in ids]
-    try:
-        yield
-    finally:
-        with contextlib.suppress(libvirt.libvirtError):
-            for callback in callbacks:
-                connection.domainEventDeregisterAny(callback)
+class Watch:
+    """Waits for conditions, looked at whenever a domain's life or agent changes."""
 
+    def __init__(self) -> None:
+        self._changed = threading.Event()
 
-def wait_until(
-    done: t.Callable[[], bool],
-    *,
-    timeout: float,
-    failed: t.Callable[[], str | None] = lambda: None,
-) -> bool:
-    """Turn the event loop until a condition holds; whether it did within ``timeout`` seconds.
+    def note(self, *_event: object) -> None:
+        """libvirt's callback."""
+        self._changed.set()
 
-    :arg failed: says why the condition cannot come any more, None while it can.
-    :raises WaitError: as soon as it cannot.
-    """
-    deadline = time.monotonic() + timeout
-    timer = libvirt.virEventAddTimeout(_TICK, lambda *_timer: None, None)
-    try:
+    def until(
+        self, done: t.Callable[[], bool], *, timeout: float, failed: t.Callable[[], str | None] = lambda: None
+    ) -> bool:
+        """Wait until a condition holds; whether it did within ``timeout`` seconds.
+
+        :arg failed: says why the condition cannot come any more, None while it can.
+        :raises WaitError: as soon as it cannot.
+        """
+        deadline = time.monotonic() + timeout
         with doing("wait"):
             while not done():
                 reason = failed()
                 if reason:
                     raise WaitError(reason)
-                if time.monotonic() >= deadline:
+                left = deadline - time.monotonic()
+                if left <= 0:
                     return False
-                libvirt.virEventRunDefaultImpl()
+                self._changed.wait(min(_TICK, left))
+                self._changed.clear()
         return True
+
+
+@contextlib.contextmanager
+def watching(connection: t.Any) -> t.Iterator[Watch]:
+    watch = Watch()
+    ids = (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE)
+    with doing("watch domains"):
+        callbacks = [connection.domainEventRegisterAny(None, number, watch.note, None) for number in ids]
+    try:
+        yield watch
     finally:
-        libvirt.virEventRemoveTimeout(timer)
+        with contextlib.suppress(libvirt.libvirtError):
+            for callback in callbacks:
+                connection.domainEventDeregisterAny(callback)
 
 
 def has_agent_channel(handle: t.Any) -> bool:
@@ -84,6 +91,17 @@ def has_agent_channel(handle: t.Any) -> bool:
 
 
 def agent_answers(handle: t.Any) -> bool:
+    """Whether the guest's agent does what it is told: a program that only holds its channel open does not."""
+    if not agent_is_connected(handle):
+        return False
+    try:
+        handle.getTime()
+    except libvirt.libvirtError as error:
+        return bool(error.get_error_code() != libvirt.VIR_ERR_AGENT_UNRESPONSIVE)
+    return True
+
+
+def agent_is_connected(handle: t.Any) -> bool:
     """Whether the guest's agent is connected, by libvirt's own record of its channel."""
     target = _agent_target(handle)
     return target is not None and target.get("state") == "connected"
@@ -103,7 +121,7 @@ def addresses(handle: t.Any) -> list[str]:
     """IP addresses of a running guest: from its agent, the networks' leases, and the host's ARP table."""
     found: list[str] = []
     sources = [libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP]
-    if agent_answers(handle):
+    if agent_is_connected(handle):
         sources.insert(0, libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT)
     for source in sources:
         with contextlib.suppress(libvirt.libvirtError):

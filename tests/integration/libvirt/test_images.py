@@ -10,6 +10,7 @@ import http.server
 import json
 import subprocess
 import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -199,3 +200,11 @@ def test_a_layer_smaller_than_its_backing_file_is_refused(bed: Bed) -> None:
     with pytest.raises(TaskError, match="capacity"):
         run_one(**bed.bare(disks=[bed.disk("root", "512Ki", format="qcow2", backingFile=str(base))]))
     assert bed.power() == "absent"
+
+
+def test_a_download_may_take_longer_than_libvirtd_waits_for_a_client(bed: Bed, server: Server) -> None:
+    """libvirtd drops a client that does not answer it for 30 s (keepalive_interval, keepalive_count)."""
+    server.files["/image.raw"] = CONTENT
+    server.before = lambda: time.sleep(34)
+    disk = bed.disk("root", "1Mi", image=f"{server.url}/image.raw", checksum=sha(CONTENT))
+    assert run_one(**bed.bare(disks=[disk]))["actions"][-1] == "define"

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DOMAIN, Report
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory, vcpu_count
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count
 
 __all__ = ["check_cpu"]
 
@@ -49,6 +49,17 @@ def check_cpu(report: Report) -> None:
         )
     _check_numa(report)
     _check_realtime(report)
+    if report.backend == "kubevirt":
+        _check_cluster_cpu(report)
+
+
+def _check_cluster_cpu(report: Report) -> None:
+    cpu = report.cpu
+    if cpu.get("model") == "maximum":
+        report.add((*_CPU, "model"), "'maximum' is a model of libvirt_vm alone: write host-model or host-passthrough")
+    most = cpu.get("maxSockets") or 0
+    if 0 < most < (cpu.get("sockets") or 0):
+        report.add((*_CPU, "sockets"), f"is more than maxSockets, {most}: raise that, or leave it out")
 
 
 def _check_amounts(report: Report) -> dict[str, t.Any]:
@@ -74,7 +85,7 @@ def _check_dedicated(report: Report, amounts: dict[str, t.Any]) -> None:
     if len(amounts) == 2 and amounts["requests"] != amounts["limits"]:
         report.add((*_RESOURCES, "requests", "cpu"), "must equal limits.cpu with dedicated CPUs")
     topology = any(cpu.get(part) for part in ("cores", "sockets", "threads"))
-    if not topology and not amounts:
+    if not topology and not amounts and report.vm.get("instancetype") is None:
         report.add(
             (*_CPU, "dedicatedCpuPlacement"),
             "needs a number of CPUs: set cpu_cores, or resources.limits.cpu",
@@ -87,8 +98,6 @@ def _check_dedicated(report: Report, amounts: dict[str, t.Any]) -> None:
         )
     if (cpu.get("threads") or 1) > 2:
         report.add((*_CPU, "threads"), f"is {cpu['threads']}: a dedicated core has at most 2 threads")
-    if report.backend == "kubevirt" and guest_memory(report.spec) is None:
-        report.add((*_CPU, "dedicatedCpuPlacement"), "needs the guest's memory: set memory")
     _check_guaranteed_memory(report)
 
 

@@ -44,6 +44,10 @@ def check_devices(report: Report) -> None:
             report.once(at, str(device.get("name")), names, "host devices and GPUs must not have the same name")
             if report.backend == "libvirt":
                 _check_host_device(report, at, device)
+            else:
+                _check_cluster_device(report, at, device)
+    if report.backend == "kubevirt":
+        _check_displays(report)
 
 
 def _check_boot_order(report: Report) -> None:
@@ -93,6 +97,32 @@ def _check_host_device(report: Report, at: Path, device: dict[str, t.Any]) -> No
         report.add((*at, "pci"), f"{device['pci']!r} is no PCI address: write it as lspci -D does, 0000:3b:00.0")
     elif kinds == ["mdev"]:
         _check_uuid(report, (*at, "mdev"), device["mdev"])
+
+
+def _check_cluster_device(report: Report, at: Path, device: dict[str, t.Any]) -> None:
+    claim = [key for key in ("claimName", "requestName") if device.get(key)]
+    named = device.get("deviceName")
+    if named and claim:
+        report.add((*at, "deviceName"), f"stands beside {claim[0]}: write deviceName, or a claim with its request")
+    elif not named and len(claim) != 2:
+        remedy = "write the resource's name of permittedHostDevices, or claimName and requestName"
+        report.add((*at, "deviceName"), f"is missing: {remedy}")
+    claims = [item.get("name") for item in report.spec.get("resourceClaims") or []]
+    if device.get("claimName") and device["claimName"] not in claims:
+        report.add((*at, "claimName"), f"{device['claimName']!r} is none of resourceClaims: add one of that name")
+
+
+def _check_displays(report: Report) -> None:
+    """One virtual GPU can show the guest's display from the start; each does that says nothing else."""
+    shown: list[Path] = []
+    for at, gpu in report.items("gpus"):
+        display = (gpu.get("virtualGPUOptions") or {}).get("display")
+        if display is not None and display.get("enabled", True):
+            buffer = display.get("ramFB")
+            shown += [at] if buffer is None or buffer.get("enabled") else []
+    for at in shown[1:]:
+        remedy = "set ramFB.enabled false in all but one"
+        report.add((*at, "virtualGPUOptions", "display"), f"is the second with a ramFB: {remedy}")
 
 
 def _check_uuid(report: Report, at: Path, value: t.Any) -> None:

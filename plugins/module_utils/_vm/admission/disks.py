@@ -13,6 +13,11 @@ import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DNS_LABEL, Report
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.sources import (
+    check_cluster_disk,
+    check_cluster_volumes,
+    check_seed_size,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import bus_of, target_kind
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
@@ -43,6 +48,8 @@ def check_disks(report: Report) -> None:
             and not (volume.get("libvirt") or {}).get("device")
         ):
             report.add((*at, "lun"), "needs a block device: give it a volume with libvirt.device, or write disk")
+        if report.backend == "kubevirt":
+            check_cluster_disk(report, at, disk, volume)
         if disk.get("name") not in volumes and target_kind(disk) != "cdrom":
             report.add(
                 (*at, "name"), f"{disk.get('name')!r} has no volume: add one of that name, or a volume to the disk"
@@ -52,7 +59,11 @@ def check_disks(report: Report) -> None:
         volume = volumes.get(filesystem.get("name"), {})
         if report.backend == "libvirt" and not (volume.get("libvirt") or {}).get("directory"):
             report.add((*at, "name"), "needs a volume of its name with libvirt.directory")
+        elif report.backend == "kubevirt" and not volume:
+            report.add((*at, "name"), f"{filesystem.get('name')!r} has no volume: add one of that name")
     _check_volumes(report, names)
+    if report.backend == "kubevirt":
+        check_cluster_volumes(report)
 
 
 def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], names: set[str]) -> None:
@@ -74,7 +85,7 @@ def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], names: set[str
         report.add((*at, "cache"), "a shareable disk needs cache none")
     if disk.get("serial") is not None and not _SERIAL.fullmatch(str(disk["serial"])):
         report.add((*at, "serial"), "write at most 256 of letters, digits and _.+-")
-    _check_block_size(report, at, (disk.get("blockSize") or {}).get("custom"))
+    _check_block_size(report, at, disk)
 
 
 def _check_target(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
@@ -94,10 +105,18 @@ def _check_target(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
         report.add((*at, "dedicatedIOThread"), f"bus {bus} has no I/O threads: write bus virtio")
 
 
-def _check_block_size(report: Report, at: Path, custom: dict[str, t.Any] | None) -> None:
+def _check_block_size(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
+    block_size = disk.get("blockSize") or {}
+    custom = block_size.get("custom")
     if custom is None:
         return
     where = (*at, "blockSize", "custom")
+    if (block_size.get("matchVolume") or {"enabled": "matchVolume" in block_size}).get("enabled", True):
+        report.add((*at, "blockSize", "matchVolume"), "stands beside custom: write one of them")
+    if report.backend == "kubevirt" and bus_of(disk) == "sata" and custom.get("logical") != _BLOCK_SIZES[0]:
+        report.add((*where, "logical"), "is 512 on a SATA bus: write that, or bus virtio or scsi")
+    if custom.get("logical") and (custom.get("discardGranularity") or 0) % custom["logical"]:
+        report.add((*where, "discardGranularity"), "is no multiple of the logical size")
     sizes = [custom.get("logical"), custom.get("physical")]
     if any(size not in _BLOCK_SIZES for size in sizes):
         report.add(where, "logical and physical are powers of 2 from 512 to 2097152")
@@ -113,7 +132,8 @@ def _check_volumes(report: Report, used: set[str]) -> None:
         if not DNS_LABEL.fullmatch(name):
             report.add((*at, "name"), f"{name!r} is no DNS label: write lower-case letters, digits and -")
         report.once(at, name, names, "volumes must not have the same name")
-        if name not in used:
+        # On a cluster such a volume gets a disk, of KubeVirt's default bus.
+        if name not in used and report.backend == "libvirt":
             report.add((*at, "name"), f"{name!r} has no disk: add a disk or filesystem of that name")
         if report.backend == "libvirt":
             _check_source(report, at, volume)
@@ -122,6 +142,10 @@ def _check_volumes(report: Report, used: set[str]) -> None:
                 report.add(at, f"{path} is the volume {paths[path]!r} already: each disk needs a file of its own")
             elif path:
                 paths[path] = name
+        else:
+            for key in ("cloudInitNoCloud", "cloudInitConfigDrive"):
+                if volume.get(key) is not None:
+                    _check_cloud_init(report, (*at, key), volume[key])
 
 
 def _check_source(report: Report, at: Path, volume: dict[str, t.Any]) -> None:
@@ -194,14 +218,20 @@ def _check_capacity(report: Report, at: Path, capacity: t.Any) -> None:
 
 
 def _check_cloud_init(report: Report, at: Path, source: dict[str, t.Any]) -> None:
-    for key in ("userData", "networkData"):
+    for key, reference in (("userData", "secretRef"), ("networkData", "networkDataSecretRef")):
         encoded = f"{key}Base64"
         if source.get(key) is not None and source.get(encoded) is not None:
             report.add((*at, encoded), f"stands beside {key}: write one of them")
+        data = (source.get(key) or "").encode()
         if source.get(encoded) is not None:
             try:
-                base64.b64decode(source[encoded], validate=True)
+                data = base64.b64decode(source[encoded], validate=True)
             except (binascii.Error, ValueError):
                 report.add((*at, encoded), "is no base64")
-    if not source:
+        if report.backend == "kubevirt":
+            check_seed_size(report, (*at, key if source.get(key) else encoded), len(data))
+            if data and (source.get(reference) or {}).get("name"):
+                report.add((*at, reference), f"stands beside {key}: write one of them")
+    # An empty text is one to libvirt's seed, and none to KubeVirt.
+    if not (source if report.backend == "libvirt" else any(source.values())):
         report.add(at, "is empty: write userData, networkData or a short form of cloud_init")

@@ -12,23 +12,34 @@ import re
 import typing as t
 import uuid
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DOMAIN, Report
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import (
+    DNS_LABEL,
+    DOMAIN,
+    Report,
+    is_dns_name,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.sources import check_file_path
 
 __all__ = ["check_machine", "check_names"]
 
 _STRATEGIES = ("Always", "Halted", "Manual", "Once", "RerunOnFailure")
+
+#: Behind a feature gate, which the server knows.
+_CLUSTER_STRATEGIES = (*_STRATEGIES, "WaitAsReceiver")
 _FIRMWARE = (*DOMAIN, "firmware")
+_TIMERS = ("hpet", "hyperv", "kvm", "pit", "rtc")
+_HYPERV_NEEDS = {"evmcs": "vapic", "ipi": "vpindex", "tlbflush": "vpindex", "synictimer": "synic", "synic": "vpindex"}
 
 #: KubeVirt's globs of machine types by architecture; libvirt on x86 has i440fx too.
 _MACHINES = ("q35*", "pc-q35*", "virt*", "s390-ccw-virtio*")
 _LIBVIRT_MACHINES = (*_MACHINES, "pc", "pc-i440fx*")
+_MACHINES_OF = {"amd64": _MACHINES[:2], "arm64": _MACHINES[2:3], "s390x": _MACHINES[3:]}
 
 #: A domain's name becomes part of file names.
 _LIBVIRT_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 
 #: A file's name has 255 bytes: the domain's, a volume's (63) and what stands around them.
 _MOST_LETTERS = 180
-_DNS_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 
 
 def check_names(report: Report) -> None:
@@ -38,29 +49,37 @@ def check_names(report: Report) -> None:
     if not name:
         report.add(("metadata", "name"), "is missing: write the VM's name")
         return
-    pattern, wanted = (
-        (_LIBVIRT_NAME, "letters, digits and _.+-")
-        if report.backend == "libvirt"
-        else (_DNS_NAME, "lower-case letters, digits, - and . (a DNS name)")
-    )
+    if report.backend == "kubevirt":
+        _check_cluster_names(report, name, metadata.get("namespace"))
+        return
     for key in ("name", "namespace"):
         value = metadata.get(key)
-        if value is not None and not pattern.fullmatch(str(value)):
-            report.add(("metadata", key), f"{value!r}: write {wanted}")
+        if value is not None and not _LIBVIRT_NAME.fullmatch(str(value)):
+            report.add(("metadata", key), f"{value!r}: write letters, digits and _.+-")
     if len(str(name)) + len(str(metadata.get("namespace") or "")) > _MOST_LETTERS:
         report.add(("metadata", "name"), f"is too long: write at most {_MOST_LETTERS} letters, with the namespace")
+
+
+def _check_cluster_names(report: Report, name: str, namespace: str | None) -> None:
+    if not is_dns_name(name):
+        remedy = "write lower-case letters, digits, - and . (a DNS name), at most 253"
+        report.add(("metadata", "name"), f"{name!r}: {remedy}")
+    if namespace is not None and not DNS_LABEL.fullmatch(namespace):
+        report.add(("metadata", "namespace"), f"{namespace!r}: write lower-case letters, digits and -, at most 63")
 
 
 def check_machine(report: Report) -> None:
     document = report.document
     if document.get("kind") != "VirtualMachine":
         report.add(("kind",), f"is {document.get('kind')!r}: write VirtualMachine")
-    if not str(document.get("apiVersion") or "").startswith("kubevirt.io/v1"):
+    version = str(document.get("apiVersion") or "")
+    if version != "kubevirt.io/v1" and (report.backend == "kubevirt" or not version.startswith("kubevirt.io/v1")):
         report.add(("apiVersion",), f"is {document.get('apiVersion')!r}: write kubevirt.io/v1")
     spec = document.get("spec") or {}
     if spec.get("running") is not None and spec.get("runStrategy") is not None:
         report.add(("spec", "running"), "stands beside runStrategy: write one of them, runStrategy is the newer")
-    report.choice(("spec", "runStrategy"), spec.get("runStrategy"), _STRATEGIES)
+    strategies = _STRATEGIES if report.backend == "libvirt" else _CLUSTER_STRATEGIES
+    report.choice(("spec", "runStrategy"), spec.get("runStrategy"), strategies)
     grace = report.spec.get("terminationGracePeriodSeconds")
     if grace is not None and grace < 0:
         report.add(("spec", "template", "spec", "terminationGracePeriodSeconds"), f"is {grace}: write 0 or more")
@@ -71,8 +90,13 @@ def check_machine(report: Report) -> None:
 
 
 def _check_features(report: Report) -> None:
-    hyperv = (report.domain.get("features") or {}).get("hyperv") or {}
+    features = report.domain.get("features") or {}
+    hyperv = features.get("hyperv") or {}
     at = (*DOMAIN, "features", "hyperv")
+    if report.backend == "kubevirt":
+        _check_hyperv_needs(report, hyperv)
+        if features.get("hypervPassthrough") is not None and "hyperv" in features:
+            report.add((*DOMAIN, "features", "hypervPassthrough"), "stands beside hyperv: write one of them")
     retries = (hyperv.get("spinlocks") or {}).get("spinlocks")
     if retries is not None and retries < 4096:
         report.add((*at, "spinlocks", "spinlocks"), f"is {retries}: write 4096 or more")
@@ -81,19 +105,30 @@ def _check_features(report: Report) -> None:
         report.add((*at, "vendorid", "vendorid"), f"{vendor!r}: write 1 to 12 characters")
 
 
+def _check_hyperv_needs(report: Report, hyperv: dict[str, t.Any]) -> None:
+    """What one needs, KubeVirt turns on with it, unless it is turned off by name."""
+    for name, needed in _HYPERV_NEEDS.items():
+        is_on = name in hyperv and (hyperv[name] or {}).get("enabled", True)
+        if is_on and (hyperv.get(needed) or {}).get("enabled") is False:
+            at = (*DOMAIN, "features", "hyperv", name)
+            report.add(at, f"needs {needed}, which is off: turn {needed} on, or {name} off")
+
+
 def _check_clock(report: Report) -> None:
     clock = report.domain.get("clock") or {}
-    for name, timer in (clock.get("timer") or {}).items():
-        at = (*DOMAIN, "clock", "timer", name)
-        report.choice((*at, "tickPolicy"), (timer or {}).get("tickPolicy"), ("delay", "catchup", "merge", "discard"))
-        report.choice((*at, "track"), (timer or {}).get("track"), ("guest", "wall"))
+    timers = clock.get("timer") or {}
+    for name in _TIMERS:
+        at, timer = (*DOMAIN, "clock", "timer", name), timers.get(name) or {}
+        report.choice((*at, "tickPolicy"), timer.get("tickPolicy"), ("delay", "catchup", "merge", "discard"))
+        report.choice((*at, "track"), timer.get("track"), ("guest", "wall"))
     if clock.get("utc") is not None and clock.get("timezone") is not None:
         report.add((*DOMAIN, "clock", "timezone"), "stands beside utc: write one of them")
 
 
 def _check_type(report: Report) -> None:
     machine = (report.domain.get("machine") or {}).get("type")
-    allowed = _LIBVIRT_MACHINES if report.backend == "libvirt" else _MACHINES
+    architecture = report.spec.get("architecture") or ""
+    allowed = _LIBVIRT_MACHINES if report.backend == "libvirt" else _MACHINES_OF.get(architecture, _MACHINES)
     if machine and not any(fnmatch.fnmatchcase(machine, glob) for glob in allowed):
         report.add((*DOMAIN, "machine", "type"), f"{machine!r} is not supported: write one of {', '.join(allowed)}")
 
@@ -114,11 +149,42 @@ def _check_firmware(report: Report) -> None:
         for key in ("kernelPath", "initrdPath"):
             if files.get(key) and not files[key].startswith("/"):
                 report.add((*at, key), f"{files[key]!r} is no absolute path")
+    elif kernel_boot is not None:
+        _check_kernel_image(report, kernel_boot)
+    _check_tables(report, firmware.get("acpi"))
     if firmware.get("uuid") is not None:
         try:
             uuid.UUID(firmware["uuid"])
         except ValueError:
             report.add((*_FIRMWARE, "uuid"), f"{firmware['uuid']!r} is no UUID")
+
+
+def _check_kernel_image(report: Report, kernel_boot: dict[str, t.Any]) -> None:
+    at = (*_FIRMWARE, "kernelBoot")
+    container = kernel_boot.get("container")
+    if container is None:
+        if kernel_boot.get("kernelArgs"):
+            report.add((*at, "kernelArgs"), "needs a kernel: add container with its image and kernelPath")
+        return
+    paths = [key for key in ("kernelPath", "initrdPath") if container.get(key)]
+    if not paths:
+        report.add((*at, "container"), "has no file: write kernelPath, initrdPath or both")
+    for key in paths:
+        check_file_path(report, (*at, "container", key), container[key])
+
+
+def _check_tables(report: Report, tables: dict[str, t.Any] | None) -> None:
+    """ACPI tables out of volumes."""
+    if tables is None:
+        return
+    at = (*_FIRMWARE, "acpi")
+    given = [key for key in ("slicNameRef", "msdmNameRef") if tables.get(key)]
+    if not given:
+        report.add(at, "names no volume: write slicNameRef or msdmNameRef")
+    volumes = {volume.get("name"): volume for _at, volume in report.items("volumes")}
+    for key in given:
+        if "secret" not in volumes.get(tables[key], {}):
+            report.add((*at, key), f"{tables[key]!r} is no volume of a secret: add one of that name")
 
 
 def _check_secure_boot(report: Report, efi: dict[str, t.Any]) -> None:

@@ -18,6 +18,7 @@ _RESOURCES = (*DOMAIN, "resources")
 
 #: KubeVirt's least memory request (1M); QEMU boots nothing with less either.
 _LEAST = 10**6
+_LEAST_TO_GROW = 2**30
 
 
 def check_memory(report: Report) -> None:
@@ -38,6 +39,28 @@ def check_memory(report: Report) -> None:
     if guest is not None and limit is not None and guest > limit and report.backend == "libvirt":
         report.add(at_guest, f"is more than the memory limit {from_bytes(limit)}: the guest would be killed")
     _check_hugepages(report)
+    if memory.get("maxGuest") is not None:
+        _check_growth(report, guest)
+
+
+def _check_growth(report: Report, guest: int | None) -> None:
+    """Memory that a running guest can be given: KubeVirt's, of a guest that its rules let grow."""
+    at = (*_MEMORY, "maxGuest")
+    most = report.bytes_at(at, report.domain["memory"]["maxGuest"])
+    if guest is None:
+        report.add(at, "needs the guest's memory: set memory")
+    elif most is not None and most < guest:
+        report.add(at, "is less than the guest's memory: raise it, or leave it out")
+    cannot = [key for key in ("realtime", "numa") if report.cpu.get(key)]
+    cannot += ["launchSecurity"] if report.domain.get("launchSecurity") is not None else []
+    for key in cannot:
+        report.add(at, f"stands beside {key}: memory cannot grow then, leave maxGuest out")
+    step = 2**30 if (report.domain["memory"].get("hugepages") or {}).get("pageSize") == "1Gi" else 2**21
+    for place, value in (((*_MEMORY, "guest"), guest), (at, most)):
+        if value is not None and value % step:
+            report.add(place, f"is no multiple of {from_bytes(step)}: memory that can grow does so in such steps")
+    if guest is not None and guest < _LEAST_TO_GROW:
+        report.add((*_MEMORY, "guest"), "is less than 1Gi: such a guest's memory cannot grow, leave maxGuest out")
 
 
 def _check_hugepages(report: Report) -> None:

@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_networks import (
+    check_cluster_interface,
+    check_default_network,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
@@ -34,6 +38,8 @@ def check_networks(report: Report) -> None:
             report.add((*at, "name"), f"{name!r} has no network: add one of that name, or a network to the interface")
         _check_interface(report, at, interface, networks.get(name) or {})
     _check_sources(report, used)
+    if report.backend == "kubevirt":
+        check_default_network(report)
 
 
 def _check_interface(report: Report, at: Path, interface: dict[str, t.Any], network: dict[str, t.Any]) -> None:
@@ -45,7 +51,10 @@ def _check_interface(report: Report, at: Path, interface: dict[str, t.Any], netw
     elif bindings == ["bridge"] and "pod" in network and report.backend == "libvirt":
         report.add((*at, "bridge"), "a plain host has no pod network to bridge: write masquerade, or a libvirt network")
     report.choice((*at, "model"), interface.get("model"), _MODELS)
-    report.choice((*at, "state"), interface.get("state"), ("up", "down"))
+    if report.backend == "kubevirt":
+        check_cluster_interface(report, at, interface, network)
+    else:
+        report.choice((*at, "state"), interface.get("state"), ("up", "down"))
     mac = interface.get("macAddress")
     if mac is not None and not _MAC.fullmatch(mac):
         report.add((*at, "macAddress"), f"{mac!r} is no MAC address: write six pairs of hex digits, 52:54:00:12:34:56")

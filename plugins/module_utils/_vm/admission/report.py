@@ -15,7 +15,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, render_path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes, to_fraction
 
-__all__ = ["DEVICES", "DNS_LABEL", "DOMAIN", "POD", "Backend", "Report", "listed"]
+__all__ = ["DEVICES", "DNS_LABEL", "DOMAIN", "POD", "Backend", "Report", "is_dns_name", "listed"]
 
 Backend = t.Literal["kubevirt", "libvirt"]
 
@@ -24,6 +24,9 @@ DEVICES: Path = (*DOMAIN, "devices")
 
 #: RFC 1123 label, Kubernetes' form of most names.
 DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+
+_DNS_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+_MOST_DNS_LETTERS = 253
 
 
 class Report:
@@ -34,6 +37,7 @@ class Report:
         self.problems: list[Problem] = []
         self._manifest = manifest
         self.document = manifest.document
+        self.vm = mapping_at(manifest.document, "spec")
         self.spec = pod_spec(manifest.document)
         self.domain = mapping_at(self.spec, "domain")
         self.cpu = mapping_at(self.domain, "cpu")
@@ -75,6 +79,11 @@ class Report:
         except ConversionError as error:
             self.add(path, error.message)
             return None
+
+
+def is_dns_name(text: str) -> bool:
+    """Whether a text is an RFC 1123 subdomain, Kubernetes' form of the names of its objects."""
+    return len(text) <= _MOST_DNS_LETTERS and bool(_DNS_NAME.fullmatch(text))
 
 
 def listed(values: t.Iterable[str]) -> str:

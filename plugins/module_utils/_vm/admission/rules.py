@@ -13,13 +13,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import check_cluster
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_values import check_values
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cpu import check_cpu
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.devices import check_devices
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.disks import check_disks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.machine import check_machine, check_names
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory import check_memory
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Backend, Report
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.placing import check_placing
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, Backend, Report
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import check_structure, settle_types
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import without_nulls
@@ -31,6 +34,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay imp
 __all__ = ["admit", "convert"]
 
 _RULES = (check_machine, check_cpu, check_memory, check_disks, check_networks, check_devices)
+_CLUSTER_RULES = (check_values, check_cluster, check_placing)
 
 
 def admit(declarations: t.Sequence[Options], backend: Backend, *, names_only: bool = False) -> list[Manifest]:
@@ -48,14 +52,25 @@ def admit(declarations: t.Sequence[Options], backend: Backend, *, names_only: bo
         except DeclarationError as error:
             problems += error.problems
             continue
+        if backend == "kubevirt":
+            _add_devices(manifest)
         manifests.append(manifest)
         problems += _check(manifest, backend, names_only)
     if not problems:
-        problems += _check_together(declarations, manifests)
+        problems += _check_together(declarations, manifests, backend)
     if problems:
         # What the task's own options say is every VM's mistake, and one.
         raise DeclarationError(dict.fromkeys(problems))
     return manifests
+
+
+def _add_devices(manifest: Manifest) -> None:
+    """KubeVirt's schema wants ``devices`` of every VM, also where nothing is in them."""
+    holder: t.Any = manifest.document
+    for step in DEVICES:
+        if not isinstance(holder, dict):
+            return
+        holder = holder.setdefault(step, {})
 
 
 def convert(options: Options) -> Manifest:
@@ -101,24 +116,26 @@ def _check(manifest: Manifest, backend: Backend, names_only: bool) -> list[Probl
     if not check_structure(report):
         return report.problems
     check_names(report)
-    for rule in () if names_only else _RULES:
+    rules = _RULES if backend == "libvirt" else (*_RULES, *_CLUSTER_RULES)
+    for rule in () if names_only else rules:
         rule(report)
     return list(dict.fromkeys(report.problems))
 
 
-def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest]) -> list[Problem]:
-    """What no declaration can see by itself: two VMs of one name, or on one disk that they cannot share."""
+def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest], backend: Backend) -> list[Problem]:
+    """What no declaration can see by itself: two VMs of one name, or on one disk of a host that they cannot share."""
     problems: list[Problem] = []
     names: dict[str, str] = {}
     uses: dict[str, tuple[str, str]] = {}
     for options, manifest in zip(declarations, manifests):
-        name = domain_name(manifest.document)
+        name = domain_name(manifest.document) if backend == "libvirt" else _object_name(manifest)
         if name in names:
             message = f"{name!r} is declared twice: {names[name]} has it, write another name"
             # In the entry, although both may have it from the task.
             problems.append(Problem(f"{options.prefix}name", message))
         names.setdefault(name, options.prefix.rstrip("."))
-        for at, path, use in _disks_in_use(manifest):
+        # On a cluster the path may be another node's.
+        for at, path, use in _disks_in_use(manifest) if backend == "libvirt" else ():
             owner, before = uses.setdefault(path, (name, use))
             if owner != name and (use != before or use == "exclusive"):
                 remedy = "mark it shareable (or read-only) in both, or use another"
@@ -126,6 +143,10 @@ def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest]
                     Problem(manifest.option_path(at), f"{path} is a disk of {owner!r} and {name!r}: {remedy}")
                 )
     return problems
+
+
+def _object_name(manifest: Manifest) -> str:
+    return f"{manifest.namespace}/{manifest.name}" if manifest.namespace else manifest.name
 
 
 def _disks_in_use(manifest: Manifest) -> list[tuple[Path, str, str]]:

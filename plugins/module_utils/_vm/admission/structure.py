@@ -4,8 +4,9 @@
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
-KubeVirt's own API server judges its fields, so an unknown one is refused here for libvirt only: what ``libvirt_vm``
-does not know it would not do.
+KubeVirt's own API server judges its fields, so one that is unknown here is refused for libvirt only: what
+``libvirt_vm`` does not know it would not do. What is known to be the other backend's, or to stand in the wrong place,
+is told anyway.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import difflib
 import re
 import typing as t
 
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_fields import KUBEVIRT
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_values import LIBVIRT_ONLY
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY, MACHINE, MISPLACED
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report, listed
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
@@ -26,11 +29,14 @@ _BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "bool": ((bool,), "true or false"),
+    "count": ((int,), "a whole number of 0 or more"),
     "int": ((int,), "a whole number"),
     "map": ((dict,), "a mapping"),
+    "port": ((int, str), "a port's number or name"),
     "quantity": ((int, str), "a quantity such as 2Gi"),
     "number": ((int, float, str), "a number of CPUs such as 2 or 500m"),
     "str": ((str,), "text"),
+    "texts": ((dict,), "a mapping of texts"),
 }
 
 
@@ -39,7 +45,7 @@ def settle_types(document: dict[str, t.Any]) -> dict[str, t.Any]:
 
     Templates give text before ansible-core 2.19, and AWX's surveys always do.
     """
-    return t.cast("dict[str, t.Any]", _settle(document, MACHINE))
+    return t.cast("dict[str, t.Any]", _settle(_settle(document, MACHINE), KUBEVIRT))
 
 
 def _settle(value: t.Any, fields: t.Any) -> t.Any:
@@ -47,7 +53,7 @@ def _settle(value: t.Any, fields: t.Any) -> t.Any:
         return {key: _settle(item, fields.get(key)) for key, item in value.items()}
     if isinstance(fields, list) and isinstance(value, list):
         return [_settle(item, fields[0]) for item in value]
-    if fields == "int" and isinstance(value, str) and _WHOLE.fullmatch(value):
+    if fields in ("int", "count") and isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
     if fields == "bool" and isinstance(value, str):
         return _BOOLS.get(value.lower(), value)
@@ -57,7 +63,7 @@ def _settle(value: t.Any, fields: t.Any) -> t.Any:
 def check_structure(report: Report) -> bool:
     """Whether the manifest has the shape that the other rules may rely on."""
     before = len(report.problems)
-    _walk(report, report.document, MACHINE, ())
+    _walk(report, report.document, MACHINE if report.backend == "libvirt" else KUBEVIRT, ())
     return len(report.problems) == before
 
 
@@ -69,13 +75,18 @@ def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
         # A bool is an int to Python, and to no one else.
         if not isinstance(value, kinds) or (isinstance(value, bool) and fields != "bool"):
             report.add(path, f"is {value!r}: write {wanted}")
+        elif fields == "count" and value < 0:
+            report.add(path, f"is {value}: write {wanted}")
+        elif fields == "texts":
+            _walk_texts(report, value, path)
     elif isinstance(fields, list):
         if not isinstance(value, list):
             report.add(path, f"is {_kind(value)}: write a list")
             return
         for index, item in enumerate(value):
             if item is None:
-                report.add((*path, index), "is null: write a mapping, or take it out")
+                wanted = "text" if fields[0] == "str" else "a mapping"
+                report.add((*path, index), f"is null: write {wanted}, or take it out")
             _walk(report, item, fields[0], (*path, index))
     elif not isinstance(value, dict):
         report.add(path, f"is {_kind(value)}: write a mapping")
@@ -87,13 +98,23 @@ def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
                 _refuse_unknown(report, fields, path, key)
 
 
+def _walk_texts(report: Report, value: dict[t.Any, t.Any], path: Path) -> None:
+    """Labels and their like: YAML reads yes, 1 and 1.5 as something else than text."""
+    for key, item in value.items():
+        if not isinstance(key, str):
+            report.add((*path, str(key)), f"the name {key!r} is no text: write it quoted")
+        if not isinstance(item, str):
+            report.add((*path, str(key)), f"is {item!r}: write text, quoted: '{item}'")
+
+
 def _refuse_unknown(report: Report, fields: dict[str, t.Any], path: Path, key: t.Any) -> None:
-    if report.backend != "libvirt":
-        return
     where = (*path, key)
     pattern = tuple("*" if isinstance(step, int) else step for step in where)
     if pattern in MISPLACED:
         report.add(where, MISPLACED[pattern])
+    elif report.backend == "kubevirt":
+        if pattern in LIBVIRT_ONLY:
+            report.add(where, f"is libvirt_vm's own, a cluster has no host to choose from: {LIBVIRT_ONLY[pattern]}")
     elif pattern in CLUSTER_ONLY:
         report.add(where, f"libvirt_vm cannot do this, a plain host has no cluster: {CLUSTER_ONLY[pattern]}")
     else:

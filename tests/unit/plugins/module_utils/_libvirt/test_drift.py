@@ -12,8 +12,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import disk_targets
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import Change, reconcile
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import reconcile
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity import find
+from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
 
 Options = dict[str, t.Any]
 Changes = dict[str, tuple[t.Union[str, None], t.Union[str, None]]]

@@ -15,9 +15,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import
     NAMESPACE,
     Record,
     read_record,
-    redacted,
     write_record,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
 
 SECRET = "hunter2"

@@ -6,35 +6,22 @@ The peer is given the very XML that we define, so that both ask the same of libv
 `state: running` in a second task where the VM is to run, as its documentation has it. Every row is taken in turns
 (ours, theirs, ours, …) and the best of each counts.
 
-    tests/bench/run.py [--vms 50] [--rounds 3]      needs PEERS, a folder with ansible_collections/community/libvirt
+    tests/bench/on_libvirt.py [--vms 50] [--rounds 3]      needs PEERS, a folder with the peers' collections
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
-import typing as t
-from dataclasses import dataclass
 
 import libvirt
 
+from playbooks import Run, playbook, run
+
 PREFIX = "rtvirt-bench"
 DECLARATION = {"memory": "64Mi", "cpu_cores": 1, "virt_type": "qemu", "autoattach_graphics_device": False}
-
-
-@dataclass
-class Run:
-    """One playbook run: seconds of wall time, and the largest process's resident memory in MiB."""
-
-    seconds: float
-    memory: float
 
 
 def names(count: int) -> list[str]:
@@ -59,13 +46,6 @@ def definitions() -> dict[str, str]:
     return found
 
 
-def playbook(folder: pathlib.Path, name: str, tasks: list[dict[str, t.Any]]) -> pathlib.Path:
-    path = folder / f"{name}.yml"
-    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
-    path.write_text(json.dumps([play]))
-    return path
-
-
 def ours(folder: pathlib.Path, count: int, state: str) -> pathlib.Path:
     vms = [{"name": name} for name in names(count)]
     task = {"rtvirt.core.libvirt_vm": {**DECLARATION, "state": state, "vms": vms}}
@@ -82,25 +62,6 @@ def theirs(folder: pathlib.Path, count: int, state: str) -> pathlib.Path:
     }
     start = {"community.libvirt.virt": {"name": "{{ item }}", "state": "running"}, "loop": names(count)}
     return playbook(folder, f"theirs-{count}-{state}", [define] if state == "present" else [define, start])
-
-
-def run(path: pathlib.Path) -> Run:
-    command = ["ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", str(path)]
-    environment = {
-        **os.environ,
-        "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-        "ANSIBLE_COLLECTIONS_PATH": f"{os.environ['ANSIBLE_COLLECTIONS_PATH']}:{os.environ['PEERS']}",
-    }
-    with tempfile.TemporaryFile() as output:
-        begun = time.monotonic()
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        _pid, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            output.seek(0)
-            sys.exit(f"{path.name} failed:\n{output.read().decode()}")
-    return Run(seconds, usage.ru_maxrss / 1024)
 
 
 def measure(label: str, pair: tuple[pathlib.Path, pathlib.Path], rounds: int, *, fresh: bool) -> None:

@@ -1,0 +1,212 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Walk the plan of one VM: create or patch it, act on its power, delete it.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+In check mode the same requests go out as dry runs, so that the server itself says what it would refuse.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import (
+    VMIS,
+    VMS,
+    Key,
+    action_path,
+    object_path,
+    read_one,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import Action, VmPlan, plan_vm
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import condition, described, power_of
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.volumes import release_volumes
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+
+__all__ = ["Outcome", "Settings", "apply_vm"]
+
+_CONFLICTS = 5
+
+#: Seconds that virt-controller is given to look at a new version of a VM.
+_SETTLING = 5.0
+
+#: Seconds that an action is tried again while KubeVirt is still busy with the one before.
+_BUSY = 30.0
+
+_PAUSE = 0.2
+
+#: Actions after which no instance is left that could lack anything.
+_RENEWING = frozenset(("create", "start", "start paused", "stop", "restart"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of the module that are not part of the declaration."""
+
+    allow_restart: bool = False
+    delete_options: t.Mapping[str, t.Any] = field(default_factory=dict)
+    delete_volumes: bool = True
+    grace_period: int | None = None
+
+
+@dataclass
+class Outcome:
+    """What was done to one VM.
+
+    :ivar vm: the VM as the server has it now, None where there is none.
+    :ivar old_uid: the instance that a restart ends.
+    :ivar restart_required: whether the running instance lacks something.
+    """
+
+    plan: VmPlan
+    vm: dict[str, t.Any] | None = None
+    vmi: dict[str, t.Any] | None = None
+    actions: list[str] = field(default_factory=list)
+    old_uid: str | None = None
+    restart_required: bool = False
+    error: RtvirtError | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.plan.namespace, self.plan.name
+
+
+def apply_vm(session: Session, outcome: Outcome, settings: Settings) -> None:
+    """:raises RtvirtError: for what the server refuses; the outcome has what was done before."""
+    plan = outcome.plan
+    outcome.vm = plan.live
+    if plan.state == "absent":
+        _delete(session, outcome, settings)
+        return
+    if mapping_at(plan.live, "metadata").get("deletionTimestamp"):
+        raise RtvirtError(f"{plan.name}: is being deleted: run the task again when it is gone")
+    _write(session, outcome)
+    for action in outcome.plan.power:
+        _act(session, outcome, action, settings)
+    _settle(session, outcome)
+    if outcome.restart_required and settings.allow_restart:
+        _act(session, outcome, "restart", settings)
+        outcome.restart_required = False
+
+
+def _write(session: Session, outcome: Outcome) -> None:
+    """Create or patch; planned anew where someone else was faster."""
+    for attempt in range(_CONFLICTS):
+        plan = outcome.plan
+        try:
+            if plan.live is None:
+                outcome.vm = session.create(object_path(VMS, plan.namespace), plan.document)
+                outcome.actions.append("create")
+            elif plan.patch:
+                outcome.vm = session.patch(object_path(VMS, *outcome.key), plan.patch)
+                outcome.actions.append("update")
+            return
+        except ApiError as error:
+            if error.status != 409 or attempt == _CONFLICTS - 1:
+                raise explained(error, plan.manifest) from error
+        live = read_one(session, VMS, outcome.key)
+        created = plan.live is None and live is not None
+        outcome.plan = plan_vm(plan.manifest, plan.namespace, live, plan.state)
+        outcome.vm = live
+        if created and not outcome.plan.patch and not outcome.plan.adopted:
+            # Our own creation, whose answer was lost on the way.
+            outcome.actions.append("create")
+
+
+def _act(session: Session, outcome: Outcome, action: Action, settings: Settings) -> None:
+    """An action on the power state. A refusal is never taken for success: the VM is looked at again."""
+    if session.dry_run and outcome.plan.live is None:
+        # There is no VM yet that the server could try it on.
+        outcome.actions.append(action)
+        return
+    if action == "restart":
+        outcome.old_uid = mapping_at(read_one(session, VMIS, outcome.key), "metadata").get("uid")
+    until = time.monotonic() + _BUSY
+    while True:
+        try:
+            session.act(*_request(outcome.key, action, settings))
+            outcome.actions.append(action)
+            return
+        except ApiError as error:
+            if error.status != 409:
+                raise explained(error, outcome.plan.manifest) from error
+            refusal = error
+        outcome.vm = read_one(session, VMS, outcome.key)
+        if outcome.vm is None:
+            raise RtvirtError(f"{outcome.plan.name}: {action}: somebody has deleted it meanwhile")
+        if action != "restart" and power_of(outcome.vm) == outcome.plan.wanted and not _is_going(outcome.vm):
+            return
+        if time.monotonic() > until or not (_is_going(outcome.vm) or "modified" in refusal.message):
+            state = described(outcome.vm, None)
+            raise RtvirtError(f"{outcome.plan.name}: {action}: {refusal.message} ({state})", **refusal.details)
+        time.sleep(_PAUSE)
+
+
+def _is_going(vm: t.Mapping[str, t.Any]) -> bool:
+    """Whether KubeVirt is about to end the VM's instance, and takes no new orders until it has."""
+    return mapping_at(vm, "status").get("printableStatus") in ("Stopping", "Terminating") or (
+        bool(mapping_at(vm, "status").get("created")) and power_of(vm) == "stopped"
+    )
+
+
+def _request(key: Key, action: Action, settings: Settings) -> tuple[str, dict[str, t.Any]]:
+    if action in ("pause", "unpause"):
+        return action_path(VMIS, key, action), {}
+    if action == "start paused":
+        return action_path(VMS, key, "start"), {"paused": True}
+    options: dict[str, t.Any] = {}
+    if action == "stop" and settings.grace_period is not None:
+        options["gracePeriod"] = settings.grace_period
+    return action_path(VMS, key, action), options
+
+
+def _settle(session: Session, outcome: Outcome) -> None:
+    """Find out whether the instance that runs has what was declared."""
+    if _RENEWING & {*outcome.actions}:
+        if not session.dry_run:
+            outcome.vm = read_one(session, VMS, outcome.key)
+        return
+    if outcome.vm is None or power_of(outcome.vm) == "stopped":
+        return
+    if "update" in outcome.actions:
+        if session.dry_run:
+            outcome.restart_required = outcome.plan.needs_restart or _required(outcome.vm)
+            return
+        until = time.monotonic() + _SETTLING
+        while outcome.vm is not None and not _is_seen(outcome.vm) and time.monotonic() < until:
+            time.sleep(_PAUSE)
+            outcome.vm = read_one(session, VMS, outcome.key)
+    outcome.restart_required = _required(outcome.vm)
+
+
+def _is_seen(vm: t.Mapping[str, t.Any]) -> bool:
+    """Whether virt-controller has seen the VM's newest version; observedGeneration is that of its instance's start."""
+    seen = mapping_at(vm, "status").get("desiredGeneration")
+    return seen is not None and int(seen) >= int(mapping_at(vm, "metadata").get("generation") or 0)
+
+
+def _required(vm: t.Mapping[str, t.Any] | None) -> bool:
+    return bool(condition(vm, "RestartRequired").get("status") == "True")
+
+
+def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
+    live = outcome.plan.live
+    if live is None or live["metadata"].get("deletionTimestamp"):
+        return
+    if not settings.delete_volumes:
+        released = release_volumes(session, live)
+        outcome.actions += [f"release {name}" for name in released]
+    options = {"preconditions": {"uid": live["metadata"]["uid"]}, **settings.delete_options}
+    try:
+        session.delete(object_path(VMS, *outcome.key), options)
+    except ApiError as error:
+        if error.status != 404:
+            raise explained(error, outcome.plan.manifest) from error
+        return
+    outcome.actions.append("delete")

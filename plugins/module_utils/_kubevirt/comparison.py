@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three-way comparison of a VirtualMachine with its declaration, and the one patch that brings it there. Pure.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Three documents meet: the VM as the server has it, what is declared now, and what was declared last time. What is
+declared is set, what is no longer declared is taken away, and everything else (the server's defaults, other managers'
+fields, hot-plugged disks) stays. KubeVirt's lists are atomic to the API server, for server-side apply as well, so the
+merging of named lists is ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError
+from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import hashed, is_hash, unprinted
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, render_path
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_fraction
+
+__all__ = ["Comparison", "Difference", "compare", "merge_patch"]
+
+#: Fields that hold quantities, which virt-api rewrites (1024Mi to 1Gi): their own names, and the mappings they are in.
+_QUANTITIES = ("capacity", "guest", "maxGuest", "storage")
+_QUANTITY_MAPS = ("limits", "requests")
+
+
+@dataclass(frozen=True)
+class Difference(Change):
+    """A change with its place as a path of steps; items of named lists by their names.
+
+    :ivar drifted: the value that we set the last time, where it has been changed since by someone else.
+    """
+
+    place: Path = ()
+    drifted: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """:ivar merged: the declared part of the VM as it should be.
+    :ivar differences: what makes the difference, for people; ``merged`` has it.
+    """
+
+    merged: dict[str, t.Any]
+    differences: list[Difference] = field(default_factory=list)
+
+
+def compare(
+    live: t.Mapping[str, t.Any], declared: t.Mapping[str, t.Any], last: t.Mapping[str, t.Any] | None
+) -> Comparison:
+    """Compare the declared parts (:func:`record.declared_part`) of a VM and its declarations."""
+    differences: list[Difference] = []
+    merged = _merge(dict(live), dict(declared), dict(last or {}), (), differences)
+    return Comparison(merged, differences)
+
+
+def merge_patch(live: t.Any, wanted: t.Any) -> dict[str, t.Any]:
+    """The JSON merge patch (RFC 7386) from one document to another: null takes a key away, lists are whole."""
+    patch: dict[str, t.Any] = {key: None for key in live if key not in wanted}
+    for key, value in wanted.items():
+        if isinstance(value, dict) and isinstance(live.get(key), dict):
+            deeper = merge_patch(live[key], value)
+            if deeper:
+                patch[key] = deeper
+        elif key not in live or live[key] != value:
+            patch[key] = value
+    return patch
+
+
+def _merge(
+    live: dict[str, t.Any], declared: dict[str, t.Any], last: dict[str, t.Any], place: Path, found: list[Difference]
+) -> dict[str, t.Any]:
+    result = copy.deepcopy(live)
+    for key in dict.fromkeys([*declared, *last]):
+        here = (*place, key)
+        now, before = declared.get(key), last.get(key)
+        if key in declared:
+            result[key] = _merge_value(live.get(key), now, before, here, found)
+        elif key in live:
+            left = _without(live[key], before, here, found)
+            if left is None:
+                del result[key]
+            else:
+                result[key] = left
+    return result
+
+
+def _merge_value(live: t.Any, declared: t.Any, last: t.Any, place: Path, found: list[Difference]) -> t.Any:
+    if isinstance(declared, dict) and isinstance(live, dict):
+        return _merge(live, declared, last if isinstance(last, dict) else {}, place, found)
+    if _is_named(declared) and _is_named(live):
+        return _merge_named(live, declared, last if _is_named(last) else [], place, found)
+    if _same(live, declared, place):
+        return copy.deepcopy(live)
+    drifted = last is not None and not _same(live, last, place)
+    found.append(Difference(render_path(place), _shown(live, place), _shown(declared, place), place, drifted))
+    return copy.deepcopy(declared)
+
+
+def _merge_named(
+    live: list[t.Any], declared: list[t.Any], last: list[t.Any], place: Path, found: list[Difference]
+) -> t.Any:
+    """Items by their names: the live order stays, new ones come last."""
+    now, before = {_name(item): item for item in declared}, {_name(item): item for item in last}
+    result: list[t.Any] = []
+    for item in live:
+        name = _name(item)
+        here = (*place, name)
+        if name in now:
+            result.append(_merge(item, now.pop(name), before.get(name, {}), here, found))
+        elif name in before:
+            found.append(Difference(render_path(here), _shown(item, here), None, here))
+        else:
+            result.append(copy.deepcopy(item))
+    for name, item in now.items():
+        here = (*place, name)
+        found.append(Difference(render_path(here), None, _shown(item, here), here, name in before))
+        result.append(copy.deepcopy(item))
+    return result
+
+
+def _without(live: t.Any, last: t.Any, place: Path, found: list[Difference]) -> t.Any:
+    """A live value without what was declared of it once; None where nothing is left."""
+    if isinstance(live, dict) and isinstance(last, dict) and last:
+        return _merge(live, {}, last, place, found) or None
+    if _is_named(live) and _is_named(last):
+        return _merge_named(live, [], last, place, found) or None
+    found.append(Difference(render_path(place), _shown(live, place), None, place))
+    return None
+
+
+def _is_named(value: t.Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) and _name(item) for item in value)
+
+
+def _name(item: dict[str, t.Any]) -> str:
+    """An item's name; dataVolumeTemplates have theirs in metadata."""
+    metadata = item.get("metadata")
+    return str(item.get("name") or (metadata.get("name") if isinstance(metadata, dict) else "") or "")
+
+
+def _same(live: t.Any, declared: t.Any, place: Path) -> bool:
+    """Whether two values mean the same to the server."""
+    if live is None or declared is None:
+        return bool(live == declared or declared == [])
+    if isinstance(live, bool) == isinstance(declared, bool) and live == declared:
+        return True
+    if is_hash(declared) and isinstance(live, str):
+        return bool(hashed(live) == declared)
+    if place[-1] not in _QUANTITIES and (len(place) < 2 or place[-2] not in _QUANTITY_MAPS):
+        return False
+    try:
+        return bool(to_fraction(live) == to_fraction(declared))
+    except (ConversionError, TypeError):
+        return False
+
+
+def _shown(value: t.Any, place: Path) -> t.Any:
+    """A value for people: without secrets."""
+    return unprinted({place[-1]: value})[place[-1]]

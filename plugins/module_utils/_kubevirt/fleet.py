@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All VMs of a task: planned from one look at the cluster, tried, and applied several at a time.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import Outcome, Settings, apply_vm
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import VMS, object_path, read_all
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import VmPlan, plan_vm
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest
+
+__all__ = ["apply_all", "plan_all", "try_shapes"]
+
+
+def plan_all(session: Session, manifests: t.Sequence[Manifest], state: State) -> list[VmPlan]:
+    """:raises DeclarationError: for a VM without a namespace."""
+    missing = [
+        Problem(manifest.option_path(("metadata", "namespace")), "is missing: write the namespace of the VM")
+        for manifest in manifests
+        if not manifest.namespace
+    ]
+    if missing:
+        raise DeclarationError(dict.fromkeys(missing))
+    found = read_all(session, VMS, ((str(one.namespace), one.name) for one in manifests))
+    return [plan_vm(one, str(one.namespace), found.get((str(one.namespace), one.name)), state) for one in manifests]
+
+
+def try_shapes(session: Session, plans: t.Sequence[VmPlan]) -> None:
+    """Have the server check one VM of each kind by a dry run, before any is touched.
+
+    The VMs of a fleet differ in names, addresses and the like. What the server has to say of the fields themselves
+    (unknown ones, gates that are off, quotas aside) it says of the first of them.
+
+    :raises DeclarationError: for what the server refuses.
+    """
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for plan in plans:
+        body = plan.document if plan.live is None else plan.patch
+        shape = json.dumps([plan.namespace, plan.live is None, _shape(body)], sort_keys=True)
+        if ("create" not in plan.actions and "update" not in plan.actions) or shape in seen:
+            continue
+        seen.add(shape)
+        try:
+            if plan.live is None:
+                session.create(object_path(VMS, plan.namespace), body)
+            else:
+                session.patch(object_path(VMS, plan.namespace, plan.name), body)
+        except ApiError as error:
+            refusal = explained(error, plan.manifest)
+            # A conflict is settled when the VM's turn comes.
+            if error.status == 409:
+                continue
+            if not isinstance(refusal, DeclarationError):
+                raise refusal from error
+            problems += refusal.problems
+    if problems:
+        raise DeclarationError(dict.fromkeys(problems))
+
+
+def _shape(value: t.Any) -> t.Any:
+    """A document without its texts."""
+    if isinstance(value, dict):
+        return {key: _shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shape(item) for item in value]
+    return "" if isinstance(value, str) else value
+
+
+def apply_all(
+    session: Session, plans: t.Sequence[VmPlan], settings: Settings, *, concurrency: int, go_on: bool
+) -> list[Outcome]:
+    """Apply plans, ``concurrency`` at a time; what fails has its ``error``.
+
+    :arg go_on: whether the others are done although one has failed. Otherwise no further one is begun.
+    """
+    outcomes = [Outcome(plan, plan.live) for plan in plans]
+    failed = threading.Event()
+
+    def apply_one(outcome: Outcome) -> None:
+        if failed.is_set() and not go_on:
+            outcome.error = RtvirtError(f"{outcome.plan.name}: left as it is, as another VM has failed")
+            return
+        try:
+            apply_vm(session, outcome, settings)
+        except RtvirtError as error:
+            outcome.error = error
+            failed.set()
+
+    with ThreadPoolExecutor(max_workers=concurrency) as pool:
+        list(pool.map(apply_one, outcomes))
+    return outcomes

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a declaration and a VM as the server has it to what is to be done. Pure.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import (
+    Comparison,
+    Difference,
+    compare,
+    merge_patch,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record import (
+    LAST_APPLIED,
+    declared_part,
+    read_record,
+    with_record,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import STARTING, power_of, strategy_of
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Power, State, wanted_power
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at
+
+__all__ = ["Action", "VmPlan", "plan_vm"]
+
+#: What is done to a VM, in KubeVirt's own words.
+Action = t.Literal["create", "update", "start", "start paused", "stop", "restart", "pause", "unpause", "delete"]
+
+#: Parts of an instance's spec that KubeVirt gives a running instance (rollout strategy LiveUpdate, its default). The
+#: rest waits for a restart. Source: pkg/virt-controller/watch/vm/vm.go, the calls before setRestartRequired.
+_LIVE = (
+    (*POD, "affinity"),
+    (*POD, "nodeSelector"),
+    (*POD, "tolerations"),
+    (*POD, "domain", "cpu", "sockets"),
+    (*POD, "domain", "memory", "guest"),
+)
+
+
+#: What a manifest has that was read from a cluster, and that no one may write.
+_SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
+
+
+@dataclass(frozen=True)
+class VmPlan:
+    """What brings one VM to its declaration.
+
+    :ivar live: the VM as it was found, None for one to create.
+    :ivar document: what a new VM would be.
+    :ivar patch: what makes the VM that is there the declared one, empty for nothing.
+    :ivar power: what brings its power state, after it was created or patched.
+    """
+
+    name: str
+    namespace: str
+    state: State
+    manifest: Manifest
+    live: dict[str, t.Any] | None
+    document: dict[str, t.Any]
+    comparison: Comparison = field(default_factory=lambda: Comparison({}))
+    patch: dict[str, t.Any] = field(default_factory=dict)
+    power: tuple[Action, ...] = ()
+    wanted: Power | None = None
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        if self.state == "absent":
+            return () if self.live is None else ("delete",)
+        first: tuple[Action, ...] = ("create",) if self.live is None else ("update",) if self.patch else ()
+        return first + self.power
+
+    @property
+    def differences(self) -> list[Difference]:
+        return self.comparison.differences
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the VM is there, and not of our making."""
+        return self.live is not None and read_record(self.live) is None
+
+    @property
+    def needs_restart(self) -> bool:
+        """Whether the patch holds what a running instance does not get, as far as that is known before."""
+        return any(
+            one.place[: len(POD)] == POD and not any(one.place[: len(live)] == live for live in _LIVE)
+            for one in self.differences
+        )
+
+
+def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, state: State) -> VmPlan:
+    """Plan one VM; the manifest was admitted, and is of this namespace."""
+    declared = declared_part(manifest.document)
+    wanted = wanted_power(state, manifest.document, exists=live is not None)
+    strategy = _strategy(manifest.document, state)
+    declared.setdefault("spec", {}).pop("running", None)
+    declared["spec"].pop("runStrategy", None)
+    if strategy is not None:
+        declared["spec"]["runStrategy"] = strategy
+    document = _new(manifest, namespace, declared, strategy or ("Always" if wanted == "running" else "Halted"))
+    plan = VmPlan(manifest.name, namespace, state, manifest, live, document, wanted=wanted)
+    if state == "absent":
+        return plan
+    if live is None:
+        current: Power = "running" if strategy_of(document) in STARTING else "stopped"
+        return replace(plan, power=_power(current, wanted, restart=False))
+    comparison = _compared(live, declared)
+    patch = _patch(live, declared, comparison)
+    after = {**live, "spec": {**mapping_at(live, "spec"), **mapping_at(comparison.merged, "spec")}}
+    power = _power(power_of(after), wanted, restart=state == "restarted")
+    return replace(plan, comparison=comparison, patch=patch, power=power)
+
+
+def _strategy(document: t.Mapping[str, t.Any], state: State) -> str | None:
+    """The declared strategy as far as the state leaves it a say: who stops a VM does not have it started by it."""
+    spec = mapping_at(document, "spec")
+    if spec.get("runStrategy") is None and spec.get("running") is None:
+        return None
+    strategy = strategy_of(document)
+    if state in ("stopped", "paused") and strategy in STARTING:
+        return None
+    if state in ("running", "restarted", "paused") and strategy == "Halted":
+        return None
+    return strategy
+
+
+def _new(manifest: Manifest, namespace: str, declared: dict[str, t.Any], strategy: str) -> dict[str, t.Any]:
+    """The document to create. A VM is to be halted unless something says otherwise."""
+    document = copy.deepcopy(manifest.document)
+    document.pop("status", None)
+    metadata = {key: value for key, value in mapping_at(document, "metadata").items() if key not in _SERVERS_OWN}
+    document["metadata"] = {**metadata, "namespace": namespace}
+    spec = document["spec"] = {**mapping_at(declared, "spec"), "runStrategy": strategy}
+    spec.setdefault("template", {}).setdefault("spec", {}).setdefault("domain", {}).setdefault("devices", {})
+    return with_record(document, declared)
+
+
+def _compared(live: dict[str, t.Any], declared: dict[str, t.Any]) -> Comparison:
+    there = declared_part(live)
+    spec = mapping_at(there, "spec")
+    if "running" in spec:
+        # The older field says the same as a strategy; the two may not stand side by side.
+        spec["runStrategy"] = strategy_of(live)
+        del spec["running"]
+    last = read_record(live)
+    if last is not None and "runStrategy" not in mapping_at(declared, "spec"):
+        # No longer declared, the strategy is the user's, by virtctl or the web console.
+        mapping_at(last, "spec").pop("runStrategy", None)
+    return compare(there, declared, last)
+
+
+def _patch(live: dict[str, t.Any], declared: dict[str, t.Any], comparison: Comparison) -> dict[str, t.Any]:
+    """The one merge patch, for the version that it was made from; empty where the VM is as declared."""
+    last = read_record(live)
+    # A VM that fits is not written to, not even to be remembered; what was declared must not be forgotten.
+    if not comparison.differences and (last is None or last == redacted(declared)):
+        return {}
+    wanted = copy.deepcopy(live)
+    metadata = wanted["metadata"]
+    record = mapping_at(metadata, "annotations").get(LAST_APPLIED)
+    for key in ("labels", "annotations"):
+        metadata[key] = dict(mapping_at(comparison.merged, "metadata", key))
+    if record is not None:
+        metadata["annotations"][LAST_APPLIED] = record
+    wanted["spec"] = comparison.merged.get("spec", {})
+    if not any(one.place == ("spec", "runStrategy") for one in comparison.differences):
+        wanted["spec"] = {
+            **{key: value for key, value in wanted["spec"].items() if key != "runStrategy"},
+            **{key: live["spec"][key] for key in ("running", "runStrategy") if key in live["spec"]},
+        }
+    patch = merge_patch(live, with_record(wanted, declared))
+    patch.setdefault("metadata", {})["resourceVersion"] = live["metadata"]["resourceVersion"]
+    return patch
+
+
+def _power(current: Power, wanted: Power | None, *, restart: bool) -> tuple[Action, ...]:
+    """KubeVirt's actions from one power state to another."""
+    if restart and current != "stopped":
+        return ("restart",)
+    wanted = wanted or current
+    if current == wanted:
+        return ()
+    if current == "stopped":
+        return ("start",) if wanted == "running" else ("start paused",)
+    if wanted == "stopped":
+        return ("stop",)
+    return ("unpause",) if wanted == "running" else ("pause",)

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What we remember of a VM in an annotation of its own: the declaration as last applied, secrets as hashes.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+
+__all__ = ["LAST_APPLIED", "declared_part", "read_record", "with_record"]
+
+LAST_APPLIED = "rtvirt.core/last-applied"
+
+
+def declared_part(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What of a VirtualMachine a declaration is about: its labels, annotations and spec."""
+    metadata = {key: dict(mapping_at(document, "metadata", key)) for key in ("labels", "annotations")}
+    metadata["annotations"].pop(LAST_APPLIED, None)
+    part = {"metadata": {key: value for key, value in metadata.items() if value}, "spec": document.get("spec") or {}}
+    return copy.deepcopy({key: value for key, value in part.items() if value})
+
+
+def read_record(live: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """The declared part as last applied; None for a VM that we have not written, or whose record is spoilt."""
+    try:
+        record = json.loads(mapping_at(live, "metadata", "annotations").get(LAST_APPLIED) or "null")
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def with_record(document: t.Mapping[str, t.Any], declared: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """A copy of a document with the record of what is declared of it."""
+    result = copy.deepcopy(dict(document))
+    annotations = result.setdefault("metadata", {}).setdefault("annotations", {})
+    annotations[LAST_APPLIED] = json.dumps(redacted(declared), sort_keys=True, separators=(",", ":"))
+    return result

@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to a cluster's API server, sent again where that is right, and its errors in the collection's words.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+The Python client ``kubernetes`` knows where the cluster is and who asks; its connection pool sends. Its models are not
+used: a manifest stays the plain values that it is.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import threading
+import typing as t
+import urllib.parse
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import Access
+
+try:
+    import kubernetes
+    import urllib3
+except ImportError:  # authentication.py tells
+    pass
+
+__all__ = ["MANAGER", "ApiError", "Session"]
+
+#: Who we are among the managers of an object's fields, and in audit logs.
+MANAGER = "rtvirt.core"
+
+#: Answers that another try may better: too many requests, and a server, or one behind it, that is not there just now.
+_PASSING = (429, 502, 503, 504)
+
+#: Seconds until the second try, doubled with each; and the tries there are.
+_BACK_OFF = 0.25
+_TRIES = 6
+
+_TIMEOUT = 60.0
+
+
+class ApiError(RtvirtError):
+    """An answer that is no success.
+
+    :ivar status: the HTTP status, 0 where there was no answer.
+    :ivar reason: Kubernetes' word for it: ``NotFound``, ``Conflict``, ``Invalid``, …
+    :ivar causes: (field, message) of each thing that is wrong with an object.
+    """
+
+    def __init__(self, message: str, status: int = 0, reason: str = "", causes: t.Any = ()) -> None:
+        super().__init__(message, status=status, reason=reason)
+        self.status = status
+        self.reason = reason
+        self.causes = [(str(cause.get("field", "")), str(cause.get("message", ""))) for cause in causes]
+
+
+class Session:
+    """An open connection pool to one cluster; many threads may use it.
+
+    :arg dry_run: have the server check and answer every write, and keep none.
+    """
+
+    def __init__(self, access: Access, *, dry_run: bool = False, connections: int = 1) -> None:
+        configuration = access.configuration
+        configuration.connection_pool_maxsize = connections + 4
+        # Ours: it honours Retry-After, and knows what may be sent twice.
+        configuration.retries = False
+        self.dry_run = dry_run
+        self._configuration = configuration
+        # virt-api's own resources answer 406 to who takes nothing but JSON.
+        self._headers = (("Accept", "application/json, */*"), ("User-Agent", MANAGER), *access.headers)
+        self._pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
+        self._ended = threading.Event()
+
+    def trying(self) -> Session:
+        """The same session, whose writes the server only checks."""
+        result = copy.copy(self)
+        result.dry_run = True
+        return result
+
+    def get(self, path: str, **query: t.Any) -> dict[str, t.Any]:
+        return self._request("GET", path, query)
+
+    def create(self, path: str, document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        return self._request("POST", path, self._writing(), document)
+
+    def patch(self, path: str, patch: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """A JSON merge patch: the only kind that a custom resource takes beside JSON patch and server-side apply."""
+        return self._request("PATCH", path, self._writing(), patch, "application/merge-patch+json")
+
+    def delete(self, path: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", **options}
+        return self._request("DELETE", path, {}, {**body, "dryRun": ["All"]} if self.dry_run else body)
+
+    def act(self, path: str, options: t.Mapping[str, t.Any]) -> None:
+        """A subresource that does something: start, stop, …; their dry run is part of the body."""
+        self._request("PUT", path, {}, {**options, "dryRun": ["All"]} if self.dry_run else options)
+
+    def pages(self, path: str, **query: t.Any) -> t.Iterator[dict[str, t.Any]]:
+        """The pages of a list, 500 objects each."""
+        token = ""
+        while True:
+            page = self.get(path, limit=500, **{**query, **({"continue": token} if token else {})})
+            yield page
+            token = page.get("metadata", {}).get("continue") or ""
+            if not token:
+                return
+
+    def watch(self, path: str, version: str, seconds: float) -> t.Iterator[dict[str, t.Any]]:
+        """Events of a list from a resource version on, until the server or ``seconds`` end it.
+
+        :raises ApiError: with status 410 where the version is too old.
+        """
+        query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
+        query["timeoutSeconds"] = str(max(1, int(seconds)))
+        answer = self._send("GET", path, query, None, "", preload=False, timeout=seconds + 5)
+        try:
+            if answer.status != 200:
+                raise _error(answer.status, answer.read(), "GET", path)
+            for event in _lines(answer):
+                if event.get("type") == "ERROR":
+                    status = event.get("object", {})
+                    raise ApiError(str(status.get("message")), int(status.get("code") or 0), str(status.get("reason")))
+                yield event
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(f"the watch of {path} broke off: {_cause(error)}") from error
+        finally:
+            answer.close()
+
+    def _writing(self) -> dict[str, str]:
+        return {
+            "fieldManager": MANAGER,
+            # Unknown fields are an error: the default is to drop them and say so where nobody looks.
+            "fieldValidation": "Strict",
+            **({"dryRun": "All"} if self.dry_run else {}),
+        }
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: t.Mapping[str, t.Any],
+        body: t.Any = None,
+        content_type: str = "application/json",
+    ) -> dict[str, t.Any]:
+        """Send, and send again what may pass. Everything that we write is safe to be sent twice.
+
+        A name exists only once, a patch and a deletion name the version or uid that they were made for, and an action
+        that was done is refused the second time; callers then look at what is there.
+        """
+        for attempt in range(_TRIES):
+            last = attempt == _TRIES - 1
+            wait = _BACK_OFF * 2**attempt * random.uniform(0.7, 1.0)
+            try:
+                answer = self._send(method, path, query, body, content_type)
+            except ApiError:
+                # Whoever cannot be reached at all is rarely there a minute later.
+                if last or attempt == 3:
+                    raise
+            else:
+                if answer.status < 300:
+                    return t.cast("dict[str, t.Any]", json.loads(answer.data or b"{}"))
+                error = _error(answer.status, answer.data, method, path)
+                if last or not _may_pass(error):
+                    raise error
+                wait = max(wait, _retry_after(answer))
+            if self._ended.wait(wait):
+                break
+        raise RtvirtError(f"{method} {path}: given up, as another request has failed")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: t.Mapping[str, t.Any],
+        body: t.Any,
+        content_type: str,
+        *,
+        preload: bool = True,
+        timeout: float = _TIMEOUT,
+    ) -> t.Any:
+        headers = urllib3.HTTPHeaderDict()
+        for name, value in self._headers:
+            headers.add(name, value)
+        # Asked for each time: a token may have been renewed.
+        token = self._configuration.auth_settings().get("BearerToken", {}).get("value")
+        if token:
+            headers.setdefault("Authorization", token)
+        if body is not None:
+            headers["Content-Type"] = content_type
+        url = f"{self._configuration.host.rstrip('/')}{path}{'?' if query else ''}{urllib.parse.urlencode(query)}"
+        try:
+            return self._pool.request(
+                method,
+                url,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=10, read=timeout),
+                retries=False,
+                preload_content=preload,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            host = urllib.parse.urlsplit(url).netloc
+            raise ApiError(f"{method} {path}: cannot reach {host}: {_cause(error)}") from error
+
+
+def _lines(answer: t.Any) -> t.Iterator[dict[str, t.Any]]:
+    rest = b""
+    for chunk in answer.stream(amt=None, decode_content=True):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+
+
+def _may_pass(error: ApiError) -> bool:
+    # A webhook that does not answer makes the server answer 500.
+    return error.status in _PASSING or (error.status == 500 and "failed calling webhook" in error.message)
+
+
+def _retry_after(answer: t.Any) -> float:
+    try:
+        return min(30.0, float(answer.headers.get("Retry-After") or 0))
+    except ValueError:
+        return 0.0
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, without the names of Python objects that urllib3 writes before it."""
+    reason = getattr(error, "reason", None)
+    text = str(reason if isinstance(reason, BaseException) else error)
+    return text.rpartition(">: ")[2] or type(error).__name__
+
+
+def _error(status: int, data: bytes, method: str, path: str) -> ApiError:
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        answer = data.decode(errors="replace").strip()
+    if not isinstance(answer, dict):
+        # The subresources of virt-api answer in plain words.
+        answer = {"message": str(answer)}
+    message = str(answer.get("message") or f"HTTP status {status}")
+    if status == 401:
+        message = f"{message}: the token or certificate is not valid (any more), log in again"
+    details = answer.get("details") or {}
+    return ApiError(f"{method} {path}: {message}", status, str(answer.get("reason", "")), details.get("causes") or ())

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a VirtualMachine's and its instance's status say: power, conditions, and what will not get better. Pure.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Source: KubeVirt 1.8's ``pkg/virt-controller/watch/vm/vm.go`` (printableStatus and conditions) and ``api/core/v1``.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Power
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+
+__all__ = [
+    "STARTING",
+    "addresses",
+    "condition",
+    "described",
+    "power_of",
+    "strategy_of",
+    "stuck",
+    "unschedulable",
+]
+
+Object = t.Mapping[str, t.Any]
+
+#: Strategies by which a new VM starts by itself.
+STARTING = ("Always", "Once", "RerunOnFailure")
+
+#: printableStatus of a VM that will not start by itself any more, or only after somebody has helped.
+_STUCK = (
+    "CrashLoopBackOff",
+    "DataVolumeError",
+    "ErrImagePull",
+    "ErrorDataVolumeNotFound",
+    "ErrorPvcNotFound",
+    "ImagePullBackOff",
+)
+
+_GOING = ("Stopping", "Terminating")
+
+
+def strategy_of(vm: Object) -> str:
+    """The strategy by which a VM runs; ``running`` is the older way to write two of them."""
+    spec = mapping_at(vm, "spec")
+    if spec.get("runStrategy"):
+        return str(spec["runStrategy"])
+    return "Always" if spec.get("running") else "Halted"
+
+
+def power_of(vm: Object) -> Power:
+    """The power state that a VM is in or on its way to.
+
+    What its strategy asks for counts before the controller has seen to it: it is not asked for a second time.
+    """
+    status, strategy = mapping_at(vm, "status"), strategy_of(vm)
+    shown = str(status.get("printableStatus") or "Stopped")
+    if strategy == "Halted":
+        return "stopped"
+    asked = {str(request.get("action")) for request in status.get("stateChangeRequests") or []}
+    if asked:
+        return "running" if "Start" in asked else "stopped"
+    if shown == "Paused":
+        return "paused"
+    if strategy == "Always":
+        return "running"
+    return "stopped" if shown in ("Stopped", *_GOING) else "running"
+
+
+def condition(thing: Object | None, kind: str) -> dict[str, t.Any]:
+    """A condition of a VM or instance, empty where it has none."""
+    found: t.Iterable[dict[str, t.Any]] = mapping_at(thing, "status").get("conditions") or []
+    return next((one for one in found if one.get("type") == kind), {})
+
+
+def addresses(vmi: Object | None) -> list[str]:
+    """IP addresses of an instance, the first interface's first."""
+    found: list[str] = []
+    for interface in mapping_at(vmi, "status").get("interfaces") or []:
+        found += interface.get("ipAddresses") or [interface["ipAddress"]] if interface.get("ipAddress") else []
+    return list(dict.fromkeys(found))
+
+
+def stuck(vm: Object) -> str | None:
+    """Why a VM will not come to run, None as long as it may."""
+    shown = str(mapping_at(vm, "status").get("printableStatus") or "")
+    failure = condition(vm, "Failure")
+    if failure.get("status") == "True":
+        return f"{failure.get('reason')}: {failure.get('message')}"
+    return shown if shown in _STUCK else None
+
+
+def unschedulable(vm: Object) -> bool:
+    return bool(mapping_at(vm, "status").get("printableStatus") == "ErrorUnschedulable")
+
+
+def described(vm: Object | None, vmi: Object | None) -> str:
+    """A VM's state in words, for messages: status, phase, and the conditions that are not as one would wish."""
+    if vm is None:
+        return "there is no such VM"
+    words = [f"status {mapping_at(vm, 'status').get('printableStatus') or 'unknown'}"]
+    words.append(f"instance in phase {mapping_at(vmi, 'status').get('phase')}" if vmi else "no instance")
+    for thing in (vmi, vm):
+        for one in mapping_at(thing, "status").get("conditions") or []:
+            reasons = [str(one[key]) for key in ("reason", "message") if one.get(key)]
+            text = f"{one.get('type')}={one.get('status')}" + (f" ({': '.join(reasons)})" if reasons else "")
+            if reasons and text not in words:
+                words.append(text)
+    return ", ".join(words)

@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wait until all VMs of a task are what they are to be, by one watch; early out where one will not be.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import (
+    DeclarationError,
+    Problem,
+    RtvirtError,
+    WaitError,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import Outcome
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import VMIS, VMS
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import (
+    addresses,
+    condition,
+    described,
+    power_of,
+    strategy_of,
+    stuck,
+    unschedulable,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.watch import Watch
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+
+__all__ = ["Waits", "check_waits", "wait_for_all"]
+
+_EVENTS = 5
+
+
+@dataclass(frozen=True)
+class Waits:
+    """:ivar seconds: how long to wait for all VMs together.
+    :ivar conditions: ``ready``, ``agent``, ``address``, or ``Type`` or ``Type=Status`` of a condition.
+    :ivar unschedulable_grace: seconds that no node may have room for a VM.
+    """
+
+    seconds: int = 120
+    conditions: tuple[str, ...] = ("ready",)
+    unschedulable_grace: int = 30
+
+
+def check_waits(waits: Waits) -> None:
+    """:raises DeclarationError: for conditions and times that are none."""
+    problems = [
+        Problem(
+            f"wait_for[{index}]", f"is {text!r}: write ready, agent, address, or a condition such as LiveMigratable"
+        )
+        for index, text in enumerate(waits.conditions)
+        if not text.partition("=")[0].isalnum()
+    ]
+    problems += [
+        Problem(option, f"is {value}: write 0 or more seconds")
+        for option, value in (("wait_timeout", waits.seconds), ("unschedulable_grace", waits.unschedulable_grace))
+        if value < 0
+    ]
+    if problems:
+        raise DeclarationError(problems)
+
+
+def wait_for_all(session: Session, outcomes: list[Outcome], waits: Waits) -> None:
+    """Wait for every VM; those that will not come have their ``error`` afterwards."""
+    waiting = {outcome.key: outcome for outcome in outcomes if outcome.error is None}
+    if not waiting:
+        return
+    deadline = time.monotonic() + waits.seconds
+    no_room: dict[t.Any, float] = {}
+    with Watch(session, waiting, deadline) as watch:
+        while waiting:
+            left = deadline - time.monotonic()
+            watch.next_change(min(left, 1.0) if no_room else left)
+            for key, outcome in list(waiting.items()) if watch.is_complete else ():
+                vm, vmi = watch.get(VMS, key), watch.get(VMIS, key)
+                try:
+                    if _is_done(outcome, vm, vmi, waits):
+                        outcome.vm, outcome.vmi = vm, vmi
+                        del waiting[key]
+                    elif vm is not None:
+                        _check_hope(outcome, vm, vmi, no_room, waits)
+                except WaitError as error:
+                    outcome.error = error
+                    outcome.vm, outcome.vmi = vm, vmi
+                    del waiting[key]
+            if time.monotonic() >= deadline:
+                break
+        for key, outcome in waiting.items():
+            state = described(watch.get(VMS, key), watch.get(VMIS, key))
+            text = f"{outcome.plan.name}: not {_goal(outcome, waits)} within {waits.seconds} s: {state}"
+            outcome.error = WaitError(text + _last_events(session, outcome))
+
+
+def _is_done(outcome: Outcome, vm: dict[str, t.Any] | None, vmi: dict[str, t.Any] | None, waits: Waits) -> bool:
+    if outcome.plan.state == "absent":
+        return vm is None
+    if vm is None:
+        raise WaitError(f"{outcome.plan.name}: somebody has deleted it meanwhile")
+    wanted = outcome.plan.wanted or power_of(vm)
+    if wanted == "stopped":
+        return vmi is None and not mapping_at(vm, "status").get("created")
+    uid = mapping_at(vmi, "metadata").get("uid")
+    if vmi is None or uid == outcome.old_uid or mapping_at(vmi, "metadata").get("deletionTimestamp"):
+        return False
+    if wanted == "paused":
+        return power_of(vm) == "paused" and condition(vmi, "Paused").get("status") == "True"
+    # The VM's own word for it comes from this instance only when the generations agree; the instance's does always.
+    return all(_holds(text, vm, vmi) for text in waits.conditions)
+
+
+def _holds(text: str, vm: dict[str, t.Any], vmi: dict[str, t.Any]) -> bool:
+    if text == "address":
+        return bool(addresses(vmi))
+    name, _equals, wanted = text.partition("=")
+    kind = {"ready": "Ready", "agent": "AgentConnected"}.get(name, name)
+    found = condition(vmi, kind) or condition(vm, kind)
+    return bool(found.get("status", "False" if wanted == "False" else None) == (wanted or "True"))
+
+
+def _check_hope(
+    outcome: Outcome,
+    vm: dict[str, t.Any],
+    vmi: dict[str, t.Any] | None,
+    no_room: dict[t.Any, float],
+    waits: Waits,
+) -> None:
+    """:raises WaitError: for a VM that will not get there by itself."""
+    name = outcome.plan.name
+    if outcome.plan.state == "absent" or power_of(vm) == "stopped":
+        return
+    reason = stuck(vm) or _ended(vm, vmi)
+    if reason is not None:
+        raise WaitError(f"{name}: will not run: {reason}; {described(vm, vmi)}")
+    if not unschedulable(vm):
+        no_room.pop(outcome.key, None)
+        return
+    since = no_room.setdefault(outcome.key, time.monotonic())
+    if time.monotonic() - since >= waits.unschedulable_grace:
+        raise WaitError(f"{name}: no node has had room for {waits.unschedulable_grace} s: {described(vm, vmi)}")
+
+
+def _ended(vm: dict[str, t.Any], vmi: dict[str, t.Any] | None) -> str | None:
+    """An instance that has ended, of a VM whose strategy starts no other."""
+    phase = mapping_at(vmi, "status").get("phase")
+    over = phase in ("Succeeded", "Failed") and strategy_of(vm) in ("Manual", "Once")
+    return f"its instance has {str(phase).lower()}" if over else None
+
+
+def _goal(outcome: Outcome, waits: Waits) -> str:
+    if outcome.plan.state == "absent":
+        return "gone"
+    if outcome.plan.wanted in ("stopped", "paused"):
+        return outcome.plan.wanted
+    return " and ".join(waits.conditions) or "running"
+
+
+def _last_events(session: Session, outcome: Outcome) -> str:
+    """The last events about a VM and its instance, as text to put after a message; empty where none are to be had."""
+    path = f"/api/v1/namespaces/{outcome.plan.namespace}/events"
+    try:
+        items = session.get(path, fieldSelector=f"involvedObject.name={outcome.plan.name}").get("items") or []
+    except (ApiError, RtvirtError):
+        return ""
+    items.sort(key=lambda item: str(item.get("lastTimestamp") or item.get("eventTime") or ""))
+    told = [f"{item.get('reason')}: {item.get('message')}" for item in items[-_EVENTS:]]
+    return f"; last events: {' | '.join(dict.fromkeys(told))}" if told else ""

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules of the volumes that a cluster has, and of which disks can stand over them.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
+
+__all__ = ["check_cluster_disk", "check_cluster_volumes", "check_file_path", "check_seed_size"]
+
+_SOURCES = (
+    *("cloudInitConfigDrive", "cloudInitNoCloud", "configMap", "containerDisk", "containerPath", "dataVolume"),
+    *("downwardAPI", "downwardMetrics", "emptyDisk", "ephemeral", "hostDisk", "memoryDump", "persistentVolumeClaim"),
+    *("secret", "serviceAccount", "sysprep"),
+)
+_USUAL = "dataVolume, persistentVolumeClaim or containerDisk"
+
+#: Of these a VM can have one.
+_SINGLE = ("downwardMetrics", "memoryDump", "serviceAccount")
+
+#: KubeVirt's bound of cloud-init's data in a VirtualMachine itself, in bytes.
+_MOST_SEED = 2048
+
+
+def check_cluster_volumes(report: Report) -> None:
+    single: dict[str, int] = {}
+    for at, volume in report.items("volumes"):
+        kinds = [kind for kind in _SOURCES if volume.get(kind) is not None]
+        # A source that is unknown here may be one of a newer KubeVirt.
+        unknown = [key for key in volume if key != "name" and key not in _SOURCES]
+        if len(kinds) > 1 or (not kinds and not unknown):
+            report.add(at, f"has {' and '.join(kinds) or 'no source'}: write exactly one, such as {_USUAL}")
+        for kind in kinds:
+            if kind in _SINGLE and kind in single:
+                report.add((*at, kind), f"is in volumes[{single[kind]}] already: a VM can have one {kind}")
+            single.setdefault(kind, t.cast(int, at[-1]))
+        _check_source(report, at, volume)
+
+
+def _check_source(report: Report, at: Path, volume: dict[str, t.Any]) -> None:
+    container = volume.get("containerDisk") or {}
+    if container.get("path"):
+        check_file_path(report, (*at, "containerDisk", "path"), container["path"])
+    host_disk = volume.get("hostDisk") or {}
+    report.choice((*at, "hostDisk", "type"), host_disk.get("type"), ("Disk", "DiskOrCreate"))
+    capacity = report.bytes_at((*at, "hostDisk", "capacity"), host_disk.get("capacity"))
+    if host_disk.get("type") == "Disk" and capacity:
+        report.add((*at, "hostDisk", "capacity"), "is for a disk to create: write type DiskOrCreate, or leave it out")
+    empty = volume.get("emptyDisk")
+    if empty is not None and empty.get("capacity") is None:
+        report.add((*at, "emptyDisk", "capacity"), "is missing: write its size, such as 10Gi")
+    elif empty is not None:
+        report.bytes_at((*at, "emptyDisk", "capacity"), empty["capacity"])
+
+
+def check_file_path(report: Report, at: Path, path: str) -> None:
+    if path == "/" or posixpath.normpath(f"/{path}".replace("//", "/")) != path.rstrip("/"):
+        report.add(at, f"{path!r} is no absolute path of a file: write one without . and ..")
+
+
+def check_seed_size(report: Report, at: Path, size: int) -> None:
+    if size > _MOST_SEED:
+        remedy = "put it into a Secret, and name that in secretRef or networkDataSecretRef"
+        report.add(at, f"has {size} bytes, KubeVirt takes {_MOST_SEED}: {remedy}")
+
+
+def check_cluster_disk(report: Report, at: Path, disk: dict[str, t.Any], volume: dict[str, t.Any]) -> None:
+    """What a disk can be is up to what is behind it."""
+    kind = target_kind(disk)
+    settings = disk.get(kind) or {}
+    claimed = any(volume.get(source) is not None for source in ("persistentVolumeClaim", "dataVolume"))
+    if kind == "lun" and volume and not claimed:
+        report.add((*at, "lun"), "needs a volume of a block device: use persistentVolumeClaim or dataVolume")
+    if volume.get("downwardMetrics") is not None:
+        if "disk" not in disk:
+            report.add((*at, "disk"), "is missing: downwardMetrics are a disk of bus virtio")
+        elif settings.get("bus") not in (None, "virtio"):
+            report.add((*at, "disk", "bus"), f"{settings['bus']!r} has no downwardMetrics: write virtio")
+    if settings.get("pciAddress") and settings.get("bus") != "virtio":
+        report.add((*at, "disk", "pciAddress"), "is only for bus virtio: write that, or leave the address out")

@@ -1,0 +1,389 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubevirt_vm
+short_description: Declare virtual machines on KubeVirt
+description:
+  - Brings virtual machines of a cluster with KubeVirt or OpenShift Virtualization to what is declared, one or a
+    thousand in one task.
+  - A declaration is checked as a whole, by KubeVirt's own rules, before anything is touched.
+  - What is declared is compared with the VirtualMachine as the server has it and as it was last declared. Fields
+    that are no longer declared are taken away. What others set (defaults, hot-plugged disks, other managers' labels)
+    stays. One patch is sent, and none where nothing differs.
+  - Whoever has used C(kubevirt.core.kubevirt_vm), or the C(kubevirt_vm) of older days, can keep the task and change its
+    name. The migration guide (C(docs/migration.md)) has the differences.
+extends_documentation_fragment:
+  - rtvirt.core.declaration
+  - rtvirt.core.kubernetes
+options:
+  state:
+    description:
+      - V(present) creates or changes the VM and never starts, stops or restarts it, unless a O(run_strategy) is
+        declared. A new VM is created halted.
+      - V(running) starts it, V(stopped) stops it, V(paused) pauses it (from stopped, it is started paused). V(started)
+        is another word for V(running).
+      - V(restarted) restarts it, on every run; one that is stopped is started.
+      - V(absent) deletes it.
+    type: str
+    choices: [present, running, started, stopped, paused, restarted, absent]
+    default: present
+  wait:
+    description:
+      - Wait until the VM is what O(state) says, by a watch that ends as soon as it is.
+      - It fails early where the VM will not get there, such as for an image that cannot be pulled.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds to wait for all VMs of the task together.
+    type: int
+    default: 120
+  wait_for:
+    description:
+      - What a VM that runs is waited for. V(ready), V(agent) for a connected guest agent, V(address) for an IP address,
+        or the name of a condition of the VM or its instance, such as V(LiveMigratable) or V(AgentConnected=False).
+    type: list
+    elements: str
+    default: [ready]
+  unschedulable_grace:
+    description: Seconds that no node may have room for a VM before waiting for it fails.
+    type: int
+    default: 30
+  wait_sleep:
+    description: Taken and not used, as in tasks of other collections. Nothing is asked for repeatedly here.
+    type: int
+  allow_restart:
+    description: Restart a running VM for changes that it cannot take while it runs.
+    type: bool
+    default: false
+  grace_period_seconds:
+    description: Seconds that the guest is given to shut down with O(state=stopped), in place of its own.
+    type: int
+  delete_options:
+    description: How the server deletes, with O(state=absent).
+    type: dict
+    suboptions:
+      propagationPolicy:
+        description: Whether and when the VM's instance goes with it.
+        type: str
+        choices: [Foreground, Background, Orphan]
+      gracePeriodSeconds:
+        description: Seconds before the object is removed for good.
+        type: int
+      preconditions:
+        description: What the VM must be for it to be deleted.
+        type: dict
+        suboptions:
+          resourceVersion:
+            description: Its version.
+            type: str
+          uid:
+            description: Its UID.
+            type: str
+  delete_volumes:
+    description:
+      - Whether the DataVolumes of O(data_volume_templates) go with a VM that is deleted, as KubeVirt has it.
+      - V(false) keeps them. The VM is taken out of their owners first.
+    type: bool
+    default: true
+  concurrency:
+    description: VMs that are written to at the same time.
+    type: int
+    default: 8
+  continue_on_error:
+    description:
+      - Whether the other VMs are done although one has failed. The task fails in the end either way.
+    type: bool
+    default: false
+  hidden_fields:
+    description: Taken and not used, as in tasks of other collections. Only what is declared is compared here.
+    type: list
+    elements: str
+  force:
+    description:
+      - Taken and not used, as in tasks of other collections. There it replaced the whole object, with all that others
+        had set.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: The server checks every write and keeps none (dry run), also for starts, stops and restarts.
+    support: full
+  diff_mode:
+    description: Shows what is declared of each VM, before and after.
+    support: full
+  platform:
+    description: Target platforms.
+    support: full
+    platforms: posix
+author:
+  - The rtvirt.core authors (https://github.com/rtvirt)
+seealso:
+  - module: rtvirt.core.kubevirt_vm_info
+  - module: rtvirt.core.libvirt_vm
+version_added: 0.1.0
+"""
+
+EXAMPLES = r"""
+- name: A VM, created and started
+  rtvirt.core.kubevirt_vm:
+    namespace: default
+    name: vm1
+    state: running
+    cpu_cores: 1
+    memory: 64Mi
+    disks:
+      - name: containerdisk
+        disk:
+          bus: virtio
+        volume:
+          containerDisk:
+            image: quay.io/containerdisks/cirros:latest
+    wait: true
+
+- name: A real-time VM
+  rtvirt.core.kubevirt_vm:
+    namespace: telco
+    name: rt1
+    cpu_cores: 4
+    memory: 4Gi
+    hugepages: 1Gi
+    dedicated_cpus: true
+    isolate_emulator_thread: true
+    numa_passthrough: true
+    realtime: true
+    autoattach_mem_balloon: false
+    state: running
+
+- name: A fleet
+  rtvirt.core.kubevirt_vm:
+    namespace: fleet
+    memory: 2Gi
+    instancetype:
+      name: u1.medium
+    memory: null
+    vms:
+      - name: worker-1
+      - name: worker-2
+        labels:
+          role: spare
+    state: running
+    wait: true
+    wait_for: [agent, address]
+
+- name: Gone, its data volumes kept
+  rtvirt.core.kubevirt_vm:
+    namespace: default
+    name: vm1
+    state: absent
+    delete_volumes: false
+    wait: true
+"""
+
+RETURN = r"""
+result:
+  description:
+    - The one VM, where O(vms) is not given. It has what an entry of RV(vms) has, and beside it the VirtualMachine as
+      the server has it (C(apiVersion), C(kind), C(metadata), C(spec)), with cloud-init's data left out. Its own status
+      is RV(result.status).
+  type: dict
+  returned: when O(vms) is not given
+  sample:
+    name: rt1
+    namespace: telco
+    changed: true
+    actions: [create]
+    state: stopped
+    apiVersion: kubevirt.io/v1
+    kind: VirtualMachine
+    metadata: {name: rt1, namespace: telco}
+    spec: {runStrategy: Halted}
+vms:
+  description: Each VM, in the order of the declaration.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    name:
+      description: Name of the VM.
+      type: str
+      returned: always
+      sample: rt1
+    namespace:
+      description: Its namespace.
+      type: str
+      returned: always
+      sample: telco
+    changed:
+      description: Whether anything was done to it.
+      type: bool
+      returned: always
+      sample: true
+    actions:
+      description: What was done, in its order (C(create), C(update), C(start), C(start paused), C(stop), C(restart),
+        C(pause), C(unpause), C(release <volume>), C(delete)).
+      type: list
+      elements: str
+      returned: always
+      sample: [update, restart]
+    changes:
+      description: Each field that was changed, with its C(path) and its value C(before) and C(after). Items of lists
+        stand there by their names.
+      type: list
+      elements: dict
+      returned: always
+      sample:
+        - {path: spec.template.spec.domain.cpu.cores, before: 1, after: 2}
+    conflicts:
+      description: Fields that the last run had set and that someone has changed since. C(manager) and C(time) say who
+        and when, C(found) the value that was there.
+      type: list
+      elements: dict
+      returned: always
+      sample:
+        - {path: spec.template.spec.domain.cpu.cores, found: 8, manager: kubectl-edit, time: '2026-11-23T04:27:36Z'}
+    adopted:
+      description: Whether the VM was there and not of this collection's making.
+      type: bool
+      returned: always
+      sample: false
+    restart_required:
+      description: Whether the running instance lacks something that is declared until it is restarted.
+      type: bool
+      returned: always
+      sample: false
+    state:
+      description: Its power state, or C(absent), or C(deleting).
+      type: str
+      returned: always
+      sample: running
+    printable_status:
+      description: KubeVirt's C(printableStatus).
+      type: str
+      returned: when the VM is not absent
+      sample: Running
+    addresses:
+      description: IP addresses of its instance, where the task has waited for it.
+      type: list
+      elements: str
+      returned: when the VM is not absent
+      sample: [10.244.0.17]
+    error:
+      description: Why it failed.
+      type: str
+      returned: when it has failed
+      sample: 'rt1: will not run: ImagePullBackOff'
+"""
+
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import Outcome, Settings
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import (
+    AUTHENTICATION,
+    access_from,
+    secrets_of,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.fleet import apply_all, plan_all, try_shapes
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.results import describe_outcome, diff_of, shown
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Session
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.waiting import Waits, check_waits, wait_for_all
+from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_result
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import declaration_spec, declarations
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
+
+ARGUMENTS: dict[str, t.Any] = {
+    **declaration_spec(),
+    **AUTHENTICATION,
+    "state": {
+        "type": "str",
+        "choices": ["present", "running", "started", "stopped", "paused", "restarted", "absent"],
+        "default": "present",
+    },
+    "wait": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "int", "default": 120},
+    "wait_for": {"type": "list", "elements": "str", "default": ["ready"]},
+    "wait_sleep": {"type": "int"},
+    "unschedulable_grace": {"type": "int", "default": 30},
+    "allow_restart": {"type": "bool", "default": False},
+    "grace_period_seconds": {"type": "int"},
+    "delete_options": {
+        "type": "dict",
+        "options": {
+            "propagationPolicy": {"type": "str", "choices": ["Foreground", "Background", "Orphan"]},
+            "gracePeriodSeconds": {"type": "int"},
+            "preconditions": {
+                "type": "dict",
+                "options": {"resourceVersion": {"type": "str"}, "uid": {"type": "str"}},
+            },
+        },
+    },
+    "delete_volumes": {"type": "bool", "default": True},
+    "concurrency": {"type": "int", "default": 8},
+    "continue_on_error": {"type": "bool", "default": False},
+    "hidden_fields": {"type": "list", "elements": "str"},
+    "force": {"type": "bool", "default": False},
+}
+
+
+#: Failures whose reasons stand in the message; each VM has its own.
+_TOLD = 3
+
+
+def settings_from(params: t.Mapping[str, t.Any]) -> Settings:
+    if params["concurrency"] < 1:
+        raise DeclarationError([Problem("concurrency", f"is {params['concurrency']}: write 1 or more")])
+    options = {key: value for key, value in (params["delete_options"] or {}).items() if value is not None}
+    if "preconditions" in options:
+        options["preconditions"] = {key: value for key, value in options["preconditions"].items() if value is not None}
+    return Settings(params["allow_restart"], options, params["delete_volumes"], params["grace_period_seconds"])
+
+
+def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """Bring all declared VMs to their declarations and describe them."""
+    state = t.cast(State, "running" if params["state"] == "started" else params["state"])
+    manifests = admit(declarations(params), "kubevirt", names_only=state == "absent")
+    settings = settings_from(params)
+    waits = Waits(params["wait_timeout"], tuple(params["wait_for"]), params["unschedulable_grace"])
+    check_waits(waits)
+    session = Session(access_from(params), dry_run=check_mode, connections=params["concurrency"])
+    plans = plan_all(session, manifests, state)
+    if len(plans) > 1 and not check_mode:
+        try_shapes(session.trying(), plans)
+    outcomes = apply_all(session, plans, settings, concurrency=params["concurrency"], go_on=params["continue_on_error"])
+    if params["wait"] and not check_mode:
+        wait_for_all(session, outcomes, waits)
+    return described(outcomes, several=params["vms"] is not None)
+
+
+def described(outcomes: list[Outcome], *, several: bool) -> dict[str, t.Any]:
+    """:raises RtvirtError: where a VM has failed, with what became of all of them."""
+    vms = [describe_outcome(outcome) for outcome in outcomes]
+    failed = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if failed:
+        first = failed[0]
+        message = (
+            first.message
+            if len(failed) == 1
+            else f"{len(failed)} VMs have failed: {'; '.join(e.message for e in failed[:3])}"
+        )
+        raise RtvirtError(message, **{**first.details, "vms": vms, "changed": any(vm["changed"] for vm in vms)})
+    result = task_result(vms, several=several)
+    if not several:
+        result["result"] = {**shown(outcomes[0].vm), **result["result"]}
+    result["diff"] = [diff_of(outcome) for outcome in outcomes if outcome.actions]
+    return result
+
+
+def main() -> None:
+    run(ARGUMENTS, converge, secrets_of)
+
+
+if __name__ == "__main__":
+    main()
