@@ -188,8 +188,7 @@ RETURN = r"""
 result:
   description:
     - The one VM, where O(vms) is not given. It has what an entry of RV(vms) has, and beside it the VirtualMachine as
-      the server has it (C(apiVersion), C(kind), C(metadata), C(spec)), with cloud-init's data left out. Its own status
-      is RV(result.status).
+      the server has it (C(apiVersion), C(kind), C(metadata), C(spec), C(status)), with cloud-init's data left out.
   type: dict
   returned: when O(vms) is not given
   sample:
