@@ -5,7 +5,7 @@
 
 H := tests/harness
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint sanity test-unit test-libvirt bench docs clean-cache
+.PHONY: help quickstart test lint sanity test-unit test-libvirt test-control-plane bench docs clean-cache
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,7 +28,10 @@ test-unit: ## the unit tests
 test-libvirt: ## the integration tests on a real libvirtd
 	@$(H)/test libvirt
 
-bench: ## speed and memory, side by side with community.libvirt
+test-control-plane: ## the integration tests on a KubeVirt control plane
+	@$(H)/test control-plane
+
+bench: ## speed and memory, side by side with the peers
 	@$(H)/bench
 
 docs: ## the documentation as a web site, in docs/site

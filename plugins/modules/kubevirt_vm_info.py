@@ -373,7 +373,8 @@ def _is_there(watch: Watch, key: Key, running: bool) -> bool:
         return vmi is None and not mapping_at(vm, "status").get("created")
     if stuck(vm):
         raise WaitError(f"{key[0]}/{key[1]}: will not run: {stuck(vm)}; {described(vm, vmi)}")
-    return bool(condition(vmi, "Ready").get("status") == "True")
+    # The VM's word comes a moment after its instance's, and may be that of an instance before.
+    return all(condition(thing, "Ready").get("status") == "True" for thing in (vm, vmi))
 
 
 def ask_guests(session: Session, vmis: Objects) -> dict[Key, Object]:

@@ -101,7 +101,8 @@ def _write(session: Session, outcome: Outcome) -> None:
         plan = outcome.plan
         try:
             if plan.live is None:
-                outcome.vm = session.create(object_path(VMS, plan.namespace), plan.document)
+                version = str(plan.document["apiVersion"])
+                outcome.vm = session.create(object_path(VMS, plan.namespace, version=version), plan.document)
                 outcome.actions.append("create")
             elif plan.patch:
                 outcome.vm = session.patch(object_path(VMS, *outcome.key), plan.patch)

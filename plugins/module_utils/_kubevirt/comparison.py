@@ -29,6 +29,17 @@ _QUANTITIES = ("capacity", "guest", "maxGuest", "storage")
 _QUANTITY_MAPS = ("limits", "requests")
 
 
+#: Fields of which a thing has one: to declare one is to take another's place. By the list or field that they are in; a
+#: volume has nothing but its name and its source.
+_UNIONS: dict[t.Any, tuple[str, ...]] = {
+    "bootloader": ("bios", "efi"),
+    "clock": ("timezone", "utc"),
+    "disks": ("cdrom", "disk", "lun"),
+    "interfaces": ("binding", "bridge", "masquerade", "passtBinding", "sriov"),
+    "networks": ("multus", "pod", "resourceClaim"),
+}
+
+
 @dataclass(frozen=True)
 class Difference(Change):
     """A change with its place as a path of steps; items of named lists by their names.
@@ -76,18 +87,26 @@ def _merge(
     live: dict[str, t.Any], declared: dict[str, t.Any], last: dict[str, t.Any], place: Path, found: list[Difference]
 ) -> dict[str, t.Any]:
     result = copy.deepcopy(live)
-    for key in dict.fromkeys([*declared, *last]):
+    for key in dict.fromkeys([*declared, *last, *_rivals(live, declared, place)]):
         here = (*place, key)
-        now, before = declared.get(key), last.get(key)
         if key in declared:
-            result[key] = _merge_value(live.get(key), now, before, here, found)
+            result[key] = _merge_value(live.get(key), declared[key], last.get(key), here, found)
         elif key in live:
-            left = _without(live[key], before, here, found)
+            left = _without(live[key], last.get(key), here, found)
             if left is None:
                 del result[key]
             else:
                 result[key] = left
     return result
+
+
+def _rivals(live: dict[str, t.Any], declared: dict[str, t.Any], place: Path) -> list[str]:
+    """Fields of a thing that cannot stand beside a declared one."""
+    if place[-2:-1] == ("volumes",):
+        union = [key for key in live if key != "name"]
+        return union if any(key != "name" for key in declared) else []
+    fields = _UNIONS.get(place[-1] if place else "") or _UNIONS.get(place[-2] if len(place) > 1 else "") or ()
+    return [key for key in fields if key in live] if any(key in declared for key in fields) else []
 
 
 def _merge_value(live: t.Any, declared: t.Any, last: t.Any, place: Path, found: list[Difference]) -> t.Any:

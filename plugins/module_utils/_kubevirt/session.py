@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import json
 import random
-import threading
+import time
 import typing as t
 import urllib.parse
 
@@ -31,11 +31,12 @@ __all__ = ["MANAGER", "ApiError", "Session"]
 #: Who we are among the managers of an object's fields, and in audit logs.
 MANAGER = "rtvirt.core"
 
-#: Answers that another try may better: too many requests, and a server, or one behind it, that is not there just now.
-_PASSING = (429, 502, 503, 504)
+#: Answers that another try may better: none at all (0), too many requests, and a server behind the server that is not
+#: there just now.
+_PASSING = (0, 429, 502, 503, 504)
 
-#: Seconds until the second try, doubled with each; and the tries there are.
-_BACK_OFF = 0.25
+#: Seconds before the second try, doubled with each; and the tries there are, over about 8 s.
+_BACK_OFF = 0.15
 _TRIES = 6
 
 _TIMEOUT = 60.0
@@ -47,7 +48,10 @@ class ApiError(RtvirtError):
     :ivar status: the HTTP status, 0 where there was no answer.
     :ivar reason: Kubernetes' word for it: ``NotFound``, ``Conflict``, ``Invalid``, …
     :ivar causes: (field, message) of each thing that is wrong with an object.
+    :ivar retry_after: seconds that the server asks to be left alone.
     """
+
+    retry_after = 0.0
 
     def __init__(self, message: str, status: int = 0, reason: str = "", causes: t.Any = ()) -> None:
         super().__init__(message, status=status, reason=reason)
@@ -72,7 +76,6 @@ class Session:
         # virt-api's own resources answer 406 to who takes nothing but JSON.
         self._headers = (("Accept", "application/json, */*"), ("User-Agent", MANAGER), *access.headers)
         self._pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
-        self._ended = threading.Event()
 
     def trying(self) -> Session:
         """The same session, whose writes the server only checks."""
@@ -150,25 +153,26 @@ class Session:
         A name exists only once, a patch and a deletion name the version or uid that they were made for, and an action
         that was done is refused the second time; callers then look at what is there.
         """
-        for attempt in range(_TRIES):
-            last = attempt == _TRIES - 1
-            wait = _BACK_OFF * 2**attempt * random.uniform(0.7, 1.0)
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                answer = self._send(method, path, query, body, content_type)
-            except ApiError:
-                # Whoever cannot be reached at all is rarely there a minute later.
-                if last or attempt == 3:
+                return self._request_once(method, path, query, body, content_type)
+            except ApiError as error:
+                if attempt == _TRIES or not _may_pass(error):
                     raise
-            else:
-                if answer.status < 300:
-                    return t.cast("dict[str, t.Any]", json.loads(answer.data or b"{}"))
-                error = _error(answer.status, answer.data, method, path)
-                if last or not _may_pass(error):
-                    raise error
-                wait = max(wait, _retry_after(answer))
-            if self._ended.wait(wait):
-                break
-        raise RtvirtError(f"{method} {path}: given up, as another request has failed")
+                wait = max(error.retry_after, _BACK_OFF * 2**attempt * random.uniform(0.7, 1.0))
+            time.sleep(wait)
+
+    def _request_once(
+        self, method: str, path: str, query: t.Mapping[str, t.Any], body: t.Any, content_type: str
+    ) -> dict[str, t.Any]:
+        answer = self._send(method, path, query, body, content_type)
+        if answer.status < 300:
+            return t.cast("dict[str, t.Any]", json.loads(answer.data or b"{}"))
+        error = _error(answer.status, answer.data, method, path)
+        error.retry_after = _seconds(answer.headers.get("Retry-After"))
+        raise error
 
     def _send(
         self,
@@ -220,11 +224,9 @@ def _may_pass(error: ApiError) -> bool:
     return error.status in _PASSING or (error.status == 500 and "failed calling webhook" in error.message)
 
 
-def _retry_after(answer: t.Any) -> float:
-    try:
-        return min(30.0, float(answer.headers.get("Retry-After") or 0))
-    except ValueError:
-        return 0.0
+def _seconds(header: str | None) -> float:
+    """Retry-After in seconds, at most half a minute; its other form, a date, is not Kubernetes'."""
+    return min(30.0, float(header)) if header and header.isdigit() else 0.0
 
 
 def _cause(error: BaseException) -> str:
