@@ -99,6 +99,10 @@ options:
       - Whether the other VMs are done although one has failed. The task fails in the end either way.
     type: bool
     default: false
+  generate_name:
+    description:
+      - Beginning of the name of a new VM, in place of O(name). Every run makes another one.
+    type: str
   hidden_fields:
     description: Taken and not used, as in tasks of other collections. Only what is declared is compared here.
     type: list
@@ -278,6 +282,7 @@ vms:
       sample: 'rt1: will not run: ImagePullBackOff'
 """
 
+import random
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
@@ -326,6 +331,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "delete_volumes": {"type": "bool", "default": True},
     "concurrency": {"type": "int", "default": 8},
     "continue_on_error": {"type": "bool", "default": False},
+    "generate_name": {"type": "str"},
     "hidden_fields": {"type": "list", "elements": "str"},
     "force": {"type": "bool", "default": False},
 }
@@ -333,6 +339,22 @@ ARGUMENTS: dict[str, t.Any] = {
 
 #: Failures whose reasons stand in the message; each VM has its own.
 _TOLD = 3
+
+
+#: Letters and length of the ends that Kubernetes gives generated names.
+_LETTERS, _LENGTH = "bcdfghjklmnpqrstvwxz2456789", 5
+
+
+def named(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """The options with a generated name, where one is asked for: it is known before there is a VM of it."""
+    beginning = params["generate_name"]
+    if beginning is None:
+        return params
+    if params["name"] is not None or params["vms"] is not None:
+        raise DeclarationError([Problem("generate_name", "stands beside name or vms: write one of them")])
+    if params["state"] not in ("present", "running", "started", "paused"):
+        raise DeclarationError([Problem("generate_name", f"makes a new VM: with state {params['state']} write name")])
+    return {**params, "name": beginning + "".join(random.choices(_LETTERS, k=_LENGTH))}
 
 
 def settings_from(params: t.Mapping[str, t.Any]) -> Settings:
@@ -347,7 +369,7 @@ def settings_from(params: t.Mapping[str, t.Any]) -> Settings:
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
     state = t.cast(State, "running" if params["state"] == "started" else params["state"])
-    manifests = admit(declarations(params), "kubevirt", names_only=state == "absent")
+    manifests = admit(declarations(named(params)), "kubevirt", names_only=state == "absent")
     settings = settings_from(params)
     waits = Waits(params["wait_timeout"], tuple(params["wait_for"]), params["unschedulable_grace"])
     check_waits(waits)

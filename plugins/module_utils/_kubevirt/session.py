@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 import time
 import typing as t
 import urllib.parse
@@ -40,6 +41,9 @@ _BACK_OFF = 0.15
 _TRIES = 6
 
 _TIMEOUT = 60.0
+
+#: The connection's name at the beginning of urllib3's messages.
+_OBJECT = re.compile(r"^(<.*?>|\w+\(.*?\)): ")
 
 
 class ApiError(RtvirtError):
@@ -233,7 +237,7 @@ def _cause(error: BaseException) -> str:
     """The innermost reason, without the names of Python objects that urllib3 writes before it."""
     reason = getattr(error, "reason", None)
     text = str(reason if isinstance(reason, BaseException) else error)
-    return text.rpartition(">: ")[2] or type(error).__name__
+    return _OBJECT.sub("", text) or type(error).__name__
 
 
 def _error(status: int, data: bytes, method: str, path: str) -> ApiError:
