@@ -29,6 +29,8 @@ options:
         is another word for V(running).
       - V(restarted) restarts it, on every run; one that is stopped is started.
       - V(absent) deletes it.
+      - Where nothing is declared but O(name) and O(namespace), every other state than V(present) is about the power of
+        a VM that is there, and leaves its declaration alone.
     type: str
     choices: [present, running, started, stopped, paused, restarted, absent]
     default: present
@@ -87,7 +89,7 @@ options:
   delete_volumes:
     description:
       - Whether the DataVolumes of O(data_volume_templates) go with a VM that is deleted, as KubeVirt has it.
-      - V(false) keeps them. The VM is taken out of their owners first.
+      - V(false) keeps them. The server takes the VM out of their owners, and its instance is deleted by itself.
     type: bool
     default: true
   concurrency:
@@ -228,7 +230,7 @@ vms:
       sample: true
     actions:
       description: What was done, in its order (C(create), C(update), C(start), C(start paused), C(stop), C(restart),
-        C(pause), C(unpause), C(release <volume>), C(delete)).
+        C(pause), C(unpause), C(delete)).
       type: list
       elements: str
       returned: always
@@ -275,6 +277,12 @@ vms:
       elements: str
       returned: when the VM is not absent
       sample: [10.244.0.17]
+    volumes_kept:
+      description: DataVolumes of the VM that are still there, with O(delete_volumes=false).
+      type: list
+      elements: str
+      returned: when the VM is absent
+      sample: [rt1-root]
     error:
       description: Why it failed.
       type: str
@@ -298,9 +306,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session impo
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.waiting import Waits, check_waits, wait_for_all
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_result
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import declaration_spec, declarations
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, declaration_spec, declarations
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest
 
 ARGUMENTS: dict[str, t.Any] = {
     **declaration_spec(),
@@ -363,18 +372,30 @@ def settings_from(params: t.Mapping[str, t.Any]) -> Settings:
     options = {key: value for key, value in (params["delete_options"] or {}).items() if value is not None}
     if "preconditions" in options:
         options["preconditions"] = {key: value for key, value in options["preconditions"].items() if value is not None}
+    if not params["delete_volumes"] and options.get("propagationPolicy") not in (None, "Orphan"):
+        message = "takes the volumes along, which delete_volumes keeps: leave one of them out"
+        raise DeclarationError([Problem("delete_options.propagationPolicy", message)])
     return Settings(params["allow_restart"], options, params["delete_volumes"], params["grace_period_seconds"])
+
+
+def admit_all(declared: list[Options], power_alone: list[bool], *, absent: bool) -> list[Manifest]:
+    """A manifest for each declaration; of a VM that is only started, stopped or removed the name alone counts."""
+    whole = iter(admit([one for one, alone in zip(declared, power_alone) if not alone], "kubevirt", names_only=absent))
+    named_only = iter(admit([one for one, alone in zip(declared, power_alone) if alone], "kubevirt", names_only=True))
+    return [next(named_only) if alone else next(whole) for alone in power_alone]
 
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
     state = t.cast(State, "running" if params["state"] == "started" else params["state"])
-    manifests = admit(declarations(named(params)), "kubevirt", names_only=state == "absent")
+    declared = declarations(named(params))
+    power_alone = [options.says_nothing and state not in ("present", "absent") for options in declared]
+    manifests = admit_all(declared, power_alone, absent=state == "absent")
     settings = settings_from(params)
     waits = Waits(params["wait_timeout"], tuple(params["wait_for"]), params["unschedulable_grace"])
     check_waits(waits)
     session = Session(access_from(params), dry_run=check_mode, connections=params["concurrency"])
-    plans = plan_all(session, manifests, state)
+    plans = plan_all(session, manifests, state, power_alone=power_alone)
     if len(plans) > 1 and not check_mode:
         try_shapes(session.trying(), plans)
     outcomes = apply_all(session, plans, settings, concurrency=params["concurrency"], go_on=params["continue_on_error"])

@@ -26,7 +26,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import 
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import condition, described, power_of
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.volumes import release_volumes
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 __all__ = ["Outcome", "Settings", "apply_vm"]
@@ -47,7 +46,12 @@ _RENEWING = frozenset(("create", "start", "start paused", "stop", "restart"))
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of the module that are not part of the declaration."""
+    """The options of the module that are not part of the declaration.
+
+    :ivar delete_options: Kubernetes' DeleteOptions.
+    :ivar delete_volumes: whether the DataVolumes of a VM's templates go with it.
+    :ivar grace_period: seconds that a guest is given to shut down, None for its own.
+    """
 
     allow_restart: bool = False
     delete_options: t.Mapping[str, t.Any] = field(default_factory=dict)
@@ -61,6 +65,8 @@ class Outcome:
 
     :ivar vm: the VM as the server has it now, None where there is none.
     :ivar old_uid: the instance that a restart ends.
+    :ivar orphaned: whether the VM's instance was left to itself.
+    :ivar volumes_kept: the DataVolumes that a deleted VM has left.
     :ivar restart_required: whether the running instance lacks something.
     """
 
@@ -69,6 +75,8 @@ class Outcome:
     vmi: dict[str, t.Any] | None = None
     actions: list[str] = field(default_factory=list)
     old_uid: str | None = None
+    orphaned: bool = False
+    volumes_kept: list[str] = field(default_factory=list)
     restart_required: bool = False
     error: RtvirtError | None = None
 
@@ -91,8 +99,18 @@ def apply_vm(session: Session, outcome: Outcome, settings: Settings) -> None:
         _act(session, outcome, action, settings)
     _settle(session, outcome)
     if outcome.restart_required and settings.allow_restart:
-        _act(session, outcome, "restart", settings)
+        _restart(session, outcome, settings)
         outcome.restart_required = False
+
+
+def _restart(session: Session, outcome: Outcome, settings: Settings) -> None:
+    """A restart for what was changed: a paused VM comes back paused, which KubeVirt's own restart does not know."""
+    was = "stopped" if outcome.vm is None else power_of(outcome.vm)
+    actions: tuple[Action, ...] = ("stop", "start paused") if was == "paused" else ("restart",)
+    for action in actions:
+        _act(session, outcome, action, settings)
+    if not session.dry_run:
+        outcome.vm = read_one(session, VMS, outcome.key)
 
 
 def _write(session: Session, outcome: Outcome) -> None:
@@ -144,7 +162,7 @@ def _act(session: Session, outcome: Outcome, action: Action, settings: Settings)
         if action != "restart" and power_of(outcome.vm) == outcome.plan.wanted and not _is_going(outcome.vm):
             return
         if time.monotonic() > until or not (_is_going(outcome.vm) or "modified" in refusal.message):
-            state = described(outcome.vm, None)
+            state = described(outcome.vm, read_one(session, VMIS, outcome.key))
             raise RtvirtError(f"{outcome.plan.name}: {action}: {refusal.message} ({state})", **refusal.details)
         time.sleep(_PAUSE)
 
@@ -200,14 +218,19 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
     live = outcome.plan.live
     if live is None or live["metadata"].get("deletionTimestamp"):
         return
-    if not settings.delete_volumes:
-        released = release_volumes(session, live)
-        outcome.actions += [f"release {name}" for name in released]
     options = {"preconditions": {"uid": live["metadata"]["uid"]}, **settings.delete_options}
+    outcome.orphaned = options.get("propagationPolicy") == "Orphan"
+    if not settings.delete_volumes:
+        # The server takes the VM out of the owners of all that it owns. Taken out before, virt-controller puts it back.
+        options["propagationPolicy"] = "Orphan"
+        templates = mapping_at(live, "spec").get("dataVolumeTemplates") or []
+        outcome.volumes_kept = [str(mapping_at(template, "metadata").get("name")) for template in templates]
+    vmi = None if settings.delete_volumes or outcome.orphaned else read_one(session, VMIS, outcome.key)
     try:
         session.delete(object_path(VMS, *outcome.key), options)
+        outcome.actions.append("delete")
+        if vmi is not None:
+            session.delete(object_path(VMIS, *outcome.key), {"preconditions": {"uid": vmi["metadata"]["uid"]}})
     except ApiError as error:
         if error.status != 404:
             raise explained(error, outcome.plan.manifest) from error
-        return
-    outcome.actions.append("delete")

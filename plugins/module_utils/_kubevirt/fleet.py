@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import Outcome, Settings, apply_vm
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import VMS, object_path, read_all
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import VmPlan, plan_vm
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import VmPlan, plan_power, plan_vm
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
@@ -24,8 +24,14 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 __all__ = ["apply_all", "plan_all", "try_shapes"]
 
 
-def plan_all(session: Session, manifests: t.Sequence[Manifest], state: State) -> list[VmPlan]:
-    """:raises DeclarationError: for a VM without a namespace."""
+def plan_all(
+    session: Session, manifests: t.Sequence[Manifest], state: State, *, power_alone: t.Sequence[bool]
+) -> list[VmPlan]:
+    """A plan for each VM.
+
+    :arg power_alone: whether nothing is declared of a VM but its power state.
+    :raises DeclarationError: with the problems of all of them: no namespace, no such VM, …
+    """
     missing = [
         Problem(manifest.option_path(("metadata", "namespace")), "is missing: write the namespace of the VM")
         for manifest in manifests
@@ -34,7 +40,18 @@ def plan_all(session: Session, manifests: t.Sequence[Manifest], state: State) ->
     if missing:
         raise DeclarationError(dict.fromkeys(missing))
     found = read_all(session, VMS, ((str(one.namespace), one.name) for one in manifests))
-    return [plan_vm(one, str(one.namespace), found.get((str(one.namespace), one.name)), state) for one in manifests]
+    plans: list[VmPlan] = []
+    problems: list[Problem] = []
+    for manifest, power in zip(manifests, power_alone):
+        namespace = str(manifest.namespace)
+        planned = plan_power if power else plan_vm
+        try:
+            plans.append(planned(manifest, namespace, found.get((namespace, manifest.name)), state))
+        except DeclarationError as error:
+            problems += error.problems
+    if problems:
+        raise DeclarationError(dict.fromkeys(problems))
+    return plans
 
 
 def try_shapes(session: Session, plans: t.Sequence[VmPlan]) -> None:

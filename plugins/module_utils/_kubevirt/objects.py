@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 
 __all__ = ["VMIS", "VMS", "Key", "action_path", "object_path", "read_all", "read_one"]
@@ -52,6 +53,8 @@ def read_all(session: Session, kind: str, wanted: t.Iterable[Key]) -> dict[Key, 
         try:
             found.update(_listed(session, kind, namespace, here))
         except ApiError as error:
+            if error.status == 404:
+                raise RtvirtError("this cluster has no KubeVirt: it knows no virtualmachines") from error
             if error.status != 403:
                 raise
             # Who may not list may still be allowed to get.

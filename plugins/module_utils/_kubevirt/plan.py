@@ -11,6 +11,7 @@ import copy
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import (
     Comparison,
     Difference,
@@ -28,7 +29,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import P
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at
 
-__all__ = ["Action", "VmPlan", "plan_vm"]
+__all__ = ["Action", "VmPlan", "plan_power", "plan_vm"]
 
 #: What is done to a VM, in KubeVirt's own words.
 Action = t.Literal["create", "update", "start", "start paused", "stop", "restart", "pause", "unpause", "delete"]
@@ -95,7 +96,10 @@ class VmPlan:
 
 
 def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, state: State) -> VmPlan:
-    """Plan one VM; the manifest was admitted, and is of this namespace."""
+    """Plan one VM; the manifest was admitted, and is of this namespace.
+
+    :raises DeclarationError: for what KubeVirt is known to refuse of this VM.
+    """
     declared = declared_part(manifest.document)
     wanted = wanted_power(state, manifest.document, exists=live is not None)
     strategy = _strategy(manifest.document, state)
@@ -113,8 +117,33 @@ def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, s
     comparison = _compared(live, declared)
     patch = _patch(live, declared, comparison)
     after = {**live, "spec": {**mapping_at(live, "spec"), **mapping_at(comparison.merged, "spec")}}
-    power = _power(power_of(after), wanted, restart=state == "restarted")
-    return replace(plan, comparison=comparison, patch=patch, power=power)
+    # A patch by which a VM that is down starts is all the restart it needs.
+    restart = state == "restarted" and power_of(live) != "stopped"
+    plan = replace(plan, comparison=comparison, patch=patch, power=_power(power_of(after), wanted, restart=restart))
+    _check_restart(plan, after)
+    return plan
+
+
+def plan_power(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, state: State) -> VmPlan:
+    """Plan the power state alone of a VM of which nothing is declared but its name.
+
+    :raises DeclarationError: where there is no such VM, and for what KubeVirt is known to refuse of this one.
+    """
+    if live is None:
+        message = "there is no such VM, and nothing is declared to make it of: write memory, disks, …"
+        raise DeclarationError([Problem(manifest.option_path(("metadata", "name")), f"{manifest.name!r}: {message}")])
+    wanted = wanted_power(state, {}, exists=True)
+    power = _power(power_of(live), wanted, restart=state == "restarted")
+    comparison = Comparison(declared_part(live))
+    plan = VmPlan(manifest.name, namespace, state, manifest, live, {}, comparison, {}, power, wanted)
+    _check_restart(plan, live)
+    return plan
+
+
+def _check_restart(plan: VmPlan, vm: dict[str, t.Any]) -> None:
+    if "restart" in plan.power and strategy_of(vm) == "Once":
+        message = f"KubeVirt does not restart {plan.name}, whose run strategy is Once: stop it, and start it"
+        raise DeclarationError([Problem("state", message)])
 
 
 def _strategy(document: t.Mapping[str, t.Any], state: State) -> str | None:
@@ -159,7 +188,7 @@ def _patch(live: dict[str, t.Any], declared: dict[str, t.Any], comparison: Compa
     """The one merge patch, for the version that it was made from; empty where the VM is as declared."""
     last = read_record(live)
     # A VM that fits is not written to, not even to be remembered; what was declared must not be forgotten.
-    if not comparison.differences and (last is None or last == redacted(declared)):
+    if not comparison.differences and (last is None or _say_the_same(last, redacted(declared))):
         return {}
     wanted = copy.deepcopy(live)
     metadata = wanted["metadata"]
@@ -177,6 +206,11 @@ def _patch(live: dict[str, t.Any], declared: dict[str, t.Any], comparison: Compa
     patch = merge_patch(live, with_record(wanted, declared))
     patch.setdefault("metadata", {})["resourceVersion"] = live["metadata"]["resourceVersion"]
     return patch
+
+
+def _say_the_same(last: dict[str, t.Any], declared: dict[str, t.Any]) -> bool:
+    """Whether two declarations differ in words at most: 1Gi for 1024Mi, another order of disks."""
+    return not compare(last, declared, last).differences and not compare(declared, last, declared).differences
 
 
 def _power(current: Power, wanted: Power | None, *, restart: bool) -> tuple[Action, ...]:

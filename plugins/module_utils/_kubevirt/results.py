@@ -48,7 +48,8 @@ def describe_outcome(outcome: Outcome) -> dict[str, t.Any]:
     if outcome.error is not None:
         result["error"] = outcome.error.message
     if plan.state == "absent":
-        return {**result, "state": "absent" if outcome.error is None else "deleting"}
+        gone = "absent" if outcome.error is None else "deleting"
+        return {**result, "state": gone, "volumes_kept": outcome.volumes_kept}
     there = None if outcome.vm is None else power_of(outcome.vm)
     state = there if outcome.error is not None else plan.wanted or there
     status = mapping_at(outcome.vm, "status").get("printableStatus")

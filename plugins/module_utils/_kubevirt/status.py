@@ -65,7 +65,8 @@ def power_of(vm: Object) -> Power:
         return "running" if "Start" in asked else "stopped"
     if shown == "Paused":
         return "paused"
-    if strategy == "Always":
+    # virt-controller starts a VM when it finds it with one of these strategies for the first time.
+    if strategy == "Always" or (strategy in STARTING and status.get("runStrategy") != strategy):
         return "running"
     return "stopped" if shown in ("Stopped", *_GOING) else "running"
 

@@ -100,19 +100,24 @@ def wait_for_all(session: Session, outcomes: list[Outcome], waits: Waits) -> Non
 
 def _is_done(outcome: Outcome, vm: dict[str, t.Any] | None, vmi: dict[str, t.Any] | None, waits: Waits) -> bool:
     if outcome.plan.state == "absent":
-        return vm is None
+        return vm is None and (vmi is None or outcome.orphaned)
     if vm is None:
         raise WaitError(f"{outcome.plan.name}: somebody has deleted it meanwhile")
     wanted = outcome.plan.wanted or power_of(vm)
     if wanted == "stopped":
         return vmi is None and not mapping_at(vm, "status").get("created")
-    uid = mapping_at(vmi, "metadata").get("uid")
-    if vmi is None or uid == outcome.old_uid or mapping_at(vmi, "metadata").get("deletionTimestamp"):
+    if vmi is None or _is_old(outcome, vmi):
         return False
     if wanted == "paused":
         return power_of(vm) == "paused" and condition(vmi, "Paused").get("status") == "True"
     # The VM's own word for it comes from this instance only when the generations agree; the instance's does always.
     return all(_holds(text, vm, vmi) for text in waits.conditions)
+
+
+def _is_old(outcome: Outcome, vmi: dict[str, t.Any] | None) -> bool:
+    """Whether an instance is the one that another is to follow, which says nothing of that."""
+    metadata = mapping_at(vmi, "metadata")
+    return vmi is not None and (metadata.get("uid") == outcome.old_uid or bool(metadata.get("deletionTimestamp")))
 
 
 def _holds(text: str, vm: dict[str, t.Any], vmi: dict[str, t.Any]) -> bool:
@@ -133,7 +138,7 @@ def _check_hope(
 ) -> None:
     """:raises WaitError: for a VM that will not get there by itself."""
     name = outcome.plan.name
-    if outcome.plan.state == "absent" or power_of(vm) == "stopped":
+    if outcome.plan.state == "absent" or power_of(vm) == "stopped" or _is_old(outcome, vmi):
         return
     reason = stuck(vm) or _ended(vm, vmi)
     if reason is not None:

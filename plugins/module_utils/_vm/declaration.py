@@ -111,6 +111,11 @@ class Options:
     prefix: str = ""
     places: t.Mapping[Path, str] = field(default_factory=dict)
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nothing is declared of the VM but which it is."""
+        return not self.values.keys() - {"api_version", "name", "namespace"}
+
     def path(self, at: Path) -> str:
         """A place in ``values`` as the user wrote it."""
         known = next((length for length in range(len(at), 0, -1) if at[:length] in self.places), 0)

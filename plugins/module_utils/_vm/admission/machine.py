@@ -73,7 +73,7 @@ def check_machine(report: Report) -> None:
     if document.get("kind") != "VirtualMachine":
         report.add(("kind",), f"is {document.get('kind')!r}: write VirtualMachine")
     version = str(document.get("apiVersion") or "")
-    if version != "kubevirt.io/v1" and (report.backend == "kubevirt" or not version.startswith("kubevirt.io/v1")):
+    if not version.startswith("kubevirt.io/v1"):
         report.add(("apiVersion",), f"is {document.get('apiVersion')!r}: write kubevirt.io/v1")
     spec = document.get("spec") or {}
     if spec.get("running") is not None and spec.get("runStrategy") is not None:

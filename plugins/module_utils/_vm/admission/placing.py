@@ -49,6 +49,7 @@ _COUNTS: dict[str, tuple[int, int]] = {
     "Gt": (1, 1),
     "Lt": (1, 1),
 }
+_FIELD_OPERATORS = ("In", "NotIn")
 _LABEL_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
@@ -142,8 +143,10 @@ def _check_node_term(report: Report, at: Path, term: dict[str, t.Any]) -> None:
         if expression.get("key") != "metadata.name":
             report.add((*place, "key"), f"{expression.get('key')!r} is no field to select by: write metadata.name")
         values = expression.get("values") or []
-        if expression.get("operator") not in ("In", "NotIn") or len(values) != 1:
-            report.add((*place, "values"), "a field is selected by operator In or NotIn with one value: write one")
+        if expression.get("operator") not in _FIELD_OPERATORS:
+            report.choice((*place, "operator"), expression.get("operator") or "", _FIELD_OPERATORS)
+        elif len(values) != 1:
+            report.add((*place, "values"), f"has {len(values)} values: a field is selected by one, write it")
         elif not is_dns_name(values[0]):
             report.add((*place, "values", 0), f"{values[0]!r} is no node's name")
 

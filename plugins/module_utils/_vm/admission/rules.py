@@ -31,7 +31,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import NAMED_LISTS, Manifest, from_options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["admit", "convert"]
+__all__ = ["admit", "complete", "convert"]
 
 _RULES = (check_machine, check_cpu, check_memory, check_disks, check_networks, check_devices)
 _CLUSTER_RULES = (check_values, check_cluster, check_placing)
@@ -53,7 +53,7 @@ def admit(declarations: t.Sequence[Options], backend: Backend, *, names_only: bo
             problems += error.problems
             continue
         if backend == "kubevirt":
-            _add_devices(manifest)
+            complete(manifest)
         manifests.append(manifest)
         problems += _check(manifest, backend, names_only)
     if not problems:
@@ -64,8 +64,8 @@ def admit(declarations: t.Sequence[Options], backend: Backend, *, names_only: bo
     return manifests
 
 
-def _add_devices(manifest: Manifest) -> None:
-    """KubeVirt's schema wants ``devices`` of every VM, also where nothing is in them."""
+def complete(manifest: Manifest) -> None:
+    """Add what KubeVirt's schema wants of every VM, also where nothing is in it: its devices."""
     holder: t.Any = manifest.document
     for step in DEVICES:
         if not isinstance(holder, dict):
