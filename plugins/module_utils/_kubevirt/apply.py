@@ -195,7 +195,7 @@ def _settle(session: Session, outcome: Outcome) -> None:
         return
     if "update" in outcome.actions:
         if session.dry_run:
-            outcome.restart_required = outcome.plan.needs_restart or _required(outcome.vm)
+            outcome.restart_required = outcome.plan.needs_restart or _required(outcome.plan.live)
             return
         until = time.monotonic() + _SETTLING
         while outcome.vm is not None and not _is_seen(outcome.vm) and time.monotonic() < until:
@@ -205,13 +205,23 @@ def _settle(session: Session, outcome: Outcome) -> None:
 
 
 def _is_seen(vm: t.Mapping[str, t.Any]) -> bool:
-    """Whether virt-controller has seen the VM's newest version; observedGeneration is that of its instance's start."""
-    seen = mapping_at(vm, "status").get("desiredGeneration")
-    return seen is not None and int(seen) >= int(mapping_at(vm, "metadata").get("generation") or 0)
+    """Whether virt-controller has seen the VM's newest version."""
+    return _is_newest(vm, "desiredGeneration")
+
+
+def _is_newest(vm: t.Mapping[str, t.Any] | None, field_name: str) -> bool:
+    generation = mapping_at(vm, "status").get(field_name)
+    return generation is not None and int(generation) >= int(mapping_at(vm, "metadata").get("generation") or 0)
 
 
 def _required(vm: t.Mapping[str, t.Any] | None) -> bool:
-    return bool(condition(vm, "RestartRequired").get("status") == "True")
+    """Whether KubeVirt says that a restart is required, and one would help.
+
+    observedGeneration is the version that the instance is of. KubeVirt 1.8 wants a restart of some instances that are of
+    the newest one: it takes a number of sockets that it filled in itself for a change.
+    """
+    wanted = condition(vm, "RestartRequired").get("status") == "True"
+    return wanted and not _is_newest(vm, "observedGeneration")
 
 
 def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_networks import PCI_ADDRESS
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
@@ -84,5 +85,8 @@ def check_cluster_disk(report: Report, at: Path, disk: dict[str, t.Any], volume:
             report.add((*at, "disk"), "is missing: downwardMetrics are a disk of bus virtio")
         elif settings.get("bus") not in (None, "virtio"):
             report.add((*at, "disk", "bus"), f"{settings['bus']!r} has no downwardMetrics: write virtio")
-    if settings.get("pciAddress") and settings.get("bus") != "virtio":
+    address = settings.get("pciAddress")
+    if address and not PCI_ADDRESS.fullmatch(address):
+        report.add((*at, kind, "pciAddress"), f"{address!r} is no PCI address: write it as 0000:81:00.1")
+    if address and settings.get("bus") != "virtio":
         report.add((*at, "disk", "pciAddress"), "is only for bus virtio: write that, or leave the address out")

@@ -95,7 +95,7 @@ def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
             if key in fields:
                 _walk(report, item, fields[key], (*path, key))
             else:
-                _refuse_unknown(report, fields, path, key)
+                _refuse_unknown(report, fields, path, key, item)
 
 
 def _walk_texts(report: Report, value: dict[t.Any, t.Any], path: Path) -> None:
@@ -107,14 +107,16 @@ def _walk_texts(report: Report, value: dict[t.Any, t.Any], path: Path) -> None:
             report.add((*path, str(key)), f"is {item!r}: write text, quoted: '{item}'")
 
 
-def _refuse_unknown(report: Report, fields: dict[str, t.Any], path: Path, key: t.Any) -> None:
+def _refuse_unknown(report: Report, fields: dict[str, t.Any], path: Path, key: t.Any, item: t.Any) -> None:
     where = (*path, key)
     pattern = tuple("*" if isinstance(step, int) else step for step in where)
     if pattern in MISPLACED:
         report.add(where, MISPLACED[pattern])
     elif report.backend == "kubevirt":
         if pattern in LIBVIRT_ONLY:
-            report.add(where, f"is libvirt_vm's own, a cluster has no host to choose from: {LIBVIRT_ONLY[pattern]}")
+            # With what is in it, as the user wrote that, and may have by an option of its own.
+            deep = (*where, *list(item)[:1]) if isinstance(item, dict) else where
+            report.add(deep, f"is libvirt_vm's own, a cluster has no host to choose from: {LIBVIRT_ONLY[pattern]}")
     elif pattern in CLUSTER_ONLY:
         report.add(where, f"libvirt_vm cannot do this, a plain host has no cluster: {CLUSTER_ONLY[pattern]}")
     else:
