@@ -14,21 +14,32 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Backend
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import OPTIONS, declarations
-from ansible_collections.rtvirt.core.plugins.modules.libvirt_vm import ARGUMENTS
+from ansible_collections.rtvirt.core.plugins.modules import kubevirt_vm, libvirt_vm
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
 
-MODULE = "rtvirt.core.libvirt_vm"
+#: Module -> its backend, and its options.
+MODULES: dict[str, tuple[Backend, dict[str, t.Any]]] = {
+    "rtvirt.core.kubevirt_vm": ("kubevirt", kubevirt_vm.ARGUMENTS),
+    "rtvirt.core.libvirt_vm": ("libvirt", libvirt_vm.ARGUMENTS),
+}
+LIBVIRT = "rtvirt.core.libvirt_vm"
 ROLE = "rtvirt.core.vm"
 #: A declaration that admission must refuse starts with this, and what the message says.
 REFUSED = re.compile(r"^# refused: (.+)\n")
 
 
+#: Options that say which VM it is, and nothing of what it is made of.
+NAMES = {"api_version", "name", "namespace"}
+
+
 class Example(t.NamedTuple):
     name: str
+    module: str
     params: dict[str, t.Any]
     refused: str | None
 
@@ -56,35 +67,42 @@ def _examples() -> t.Iterator[Example]:
             refused = REFUSED.match(match.group(2))
             name = f"{document.relative_to(CHECKOUT)}:{text.count(chr(10), 0, match.start()) + 1}"
             for part in _dicts(yaml.safe_load(match.group(2))):
-                if MODULE in part:
-                    yield Example(name, part[MODULE], refused and refused.group(1))
-                elif part.get("role") == ROLE and "vm_declarations" in part.get("vars", {}):
-                    yield Example(name, _role_params(part["vars"]), refused and refused.group(1))
+                for module in MODULES.keys() & part.keys():
+                    yield Example(name, module, part[module], refused and refused.group(1))
+                if part.get("role") == ROLE and "vm_declarations" in part.get("vars", {}):
+                    yield Example(name, LIBVIRT, _role_params(part["vars"]), refused and refused.group(1))
 
 
 EXAMPLES = list(_examples())
 
 
-def _admit(params: dict[str, t.Any]) -> None:
-    checked = ArgumentSpecValidator(ARGUMENTS).validate(params)
+def _admit(params: dict[str, t.Any], module: str = LIBVIRT) -> None:
+    backend, arguments = MODULES[module]
+    checked = ArgumentSpecValidator(arguments).validate(params)
     assert not checked.error_messages
     given = checked.validated_parameters
-    admit(declarations(given), "libvirt", names_only=given["state"] == "absent")
+    declared = declarations(given)
+    # What says nothing but which VM is about its power alone, and may leave out what a new one needs.
+    bare = backend == "kubevirt" and all(set(options.values) <= NAMES for options in declared)
+    manifests = admit(declared, backend, names_only=given["state"] == "absent" or bare)
+    assert backend == "libvirt" or all(manifest.namespace for manifest in manifests)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example.name for example in EXAMPLES])
 def test_example(example: Example) -> None:
     if example.refused is None:
-        _admit(example.params)
+        _admit(example.params, example.module)
         return
     with pytest.raises(DeclarationError) as caught:
-        _admit(example.params)
+        _admit(example.params, example.module)
     assert example.refused in caught.value.message
 
 
 def test_there_are_examples() -> None:
     documents = {example.name.split(":")[0] for example in EXAMPLES}
-    assert {"README.md", "docs/declaration.md", "docs/libvirt.md", "docs/reference-documents.md"} <= documents
+    pages = ("declaration", "kubevirt", "libvirt", "migration", "reference-documents")
+    assert {"README.md", *(f"docs/{page}.md" for page in pages)} <= documents
+    assert {example.module for example in EXAMPLES} == set(MODULES)
     assert any(example.refused for example in EXAMPLES)
 
 

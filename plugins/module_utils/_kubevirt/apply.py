@@ -188,7 +188,8 @@ def _request(key: Key, action: Action, settings: Settings) -> tuple[str, dict[st
 def _settle(session: Session, outcome: Outcome) -> None:
     """Find out whether the instance that runs has what was declared."""
     if _RENEWING & {*outcome.actions}:
-        if not session.dry_run:
+        # What the server answered to a creation is new enough; to an action it answers nothing.
+        if not session.dry_run and outcome.actions != ["create"]:
             outcome.vm = read_one(session, VMS, outcome.key)
         return
     if outcome.vm is None or power_of(outcome.vm) == "stopped":
@@ -217,8 +218,8 @@ def _is_newest(vm: t.Mapping[str, t.Any] | None, field_name: str) -> bool:
 def _required(vm: t.Mapping[str, t.Any] | None) -> bool:
     """Whether KubeVirt says that a restart is required, and one would help.
 
-    observedGeneration is the version that the instance is of. KubeVirt 1.8 wants a restart of some instances that are of
-    the newest one: it takes a number of sockets that it filled in itself for a change.
+    observedGeneration is the version that the instance is of. KubeVirt 1.8 wants a restart of some instances that are
+    of the newest one: it takes a number of sockets that it filled in itself for a change.
     """
     wanted = condition(vm, "RestartRequired").get("status") == "True"
     return wanted and not _is_newest(vm, "observedGeneration")

@@ -71,14 +71,7 @@ def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
     if value is None or fields == "any":
         return
     if isinstance(fields, str):
-        kinds, wanted = _TYPES[fields]
-        # A bool is an int to Python, and to no one else.
-        if not isinstance(value, kinds) or (isinstance(value, bool) and fields != "bool"):
-            report.add(path, f"is {value!r}: write {wanted}")
-        elif fields == "count" and value < 0:
-            report.add(path, f"is {value}: write {wanted}")
-        elif fields == "texts":
-            _walk_texts(report, value, path)
+        _check_leaf(report, value, fields, path)
     elif isinstance(fields, list):
         if not isinstance(value, list):
             report.add(path, f"is {_kind(value)}: write a list")
@@ -96,6 +89,16 @@ def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
                 _walk(report, item, fields[key], (*path, key))
             else:
                 _refuse_unknown(report, fields, path, key, item)
+
+
+def _check_leaf(report: Report, value: t.Any, kind: str, path: Path) -> None:
+    kinds, wanted = _TYPES[kind]
+    # A bool is an int to Python, and to no one else.
+    fits = isinstance(value, kinds) and (kind == "bool" or not isinstance(value, bool))
+    if not fits or (kind == "count" and value < 0):
+        report.add(path, f"is {value!r}: write {wanted}")
+    elif kind == "texts":
+        _walk_texts(report, value, path)
 
 
 def _walk_texts(report: Report, value: dict[t.Any, t.Any], path: Path) -> None:
