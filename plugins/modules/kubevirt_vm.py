@@ -52,7 +52,7 @@ options:
     elements: str
     default: [ready]
   unschedulable_grace:
-    description: Seconds that no node may have room for a VM before waiting for it fails.
+    description: Seconds that no node may have room for a VM, or a quota keep it, before waiting for it fails.
     type: int
     default: 30
   wait_sleep:

@@ -239,9 +239,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status impor
     addresses,
     condition,
     described,
+    hopeless,
     power_of,
     strategy_of,
-    stuck,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.watch import Watch
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
@@ -371,8 +371,9 @@ def _is_there(watch: Watch, key: Key, running: bool) -> bool:
         return False
     if not running:
         return vmi is None and not mapping_at(vm, "status").get("created")
-    if stuck(vm):
-        raise WaitError(f"{key[0]}/{key[1]}: will not run: {stuck(vm)}; {described(vm, vmi)}")
+    reason = hopeless(vm, vmi)
+    if reason is not None:
+        raise WaitError(f"{key[0]}/{key[1]}: will not run: {reason}; {described(vm, vmi)}")
     # The VM's word comes a moment after its instance's, and may be that of an instance before.
     return all(condition(thing, "Ready").get("status") == "True" for thing in (vm, vmi))
 

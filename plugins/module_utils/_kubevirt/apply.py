@@ -97,6 +97,8 @@ def apply_vm(session: Session, outcome: Outcome, settings: Settings) -> None:
     _write(session, outcome)
     for action in outcome.plan.power:
         _act(session, outcome, action, settings)
+    if plan.wanted == "stopped" and not outcome.plan.power and _takes_longer(session, outcome, settings.grace_period):
+        _act(session, outcome, "stop", settings)
     _settle(session, outcome)
     if outcome.restart_required and settings.allow_restart:
         _restart(session, outcome, settings)
@@ -111,6 +113,14 @@ def _restart(session: Session, outcome: Outcome, settings: Settings) -> None:
         _act(session, outcome, action, settings)
     if not session.dry_run:
         outcome.vm = read_one(session, VMS, outcome.key)
+
+
+def _takes_longer(session: Session, outcome: Outcome, grace_period: int | None) -> bool:
+    """Whether a VM that is stopping was given more time than it is to have."""
+    if grace_period is None or not mapping_at(outcome.vm, "status").get("created"):
+        return False
+    spec = mapping_at(read_one(session, VMIS, outcome.key), "spec")
+    return int(spec.get("terminationGracePeriodSeconds") or 0) > grace_period
 
 
 def _write(session: Session, outcome: Outcome) -> None:

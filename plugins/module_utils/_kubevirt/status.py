@@ -19,10 +19,10 @@ __all__ = [
     "addresses",
     "condition",
     "described",
+    "hindered",
+    "hopeless",
     "power_of",
     "strategy_of",
-    "stuck",
-    "unschedulable",
 ]
 
 Object = t.Mapping[str, t.Any]
@@ -85,17 +85,27 @@ def addresses(vmi: Object | None) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def stuck(vm: Object) -> str | None:
-    """Why a VM will not come to run, None as long as it may."""
-    shown = str(mapping_at(vm, "status").get("printableStatus") or "")
-    failure = condition(vm, "Failure")
+def hopeless(vm: Object, vmi: Object | None) -> str | None:
+    """Why a VM will not come to run by itself, None as long as it may."""
+    failure, shown = condition(vm, "Failure"), mapping_at(vm, "status").get("printableStatus")
     if failure.get("status") == "True":
         return f"{failure.get('reason')}: {failure.get('message')}"
-    return shown if shown in _STUCK else None
+    if shown in _STUCK:
+        return str(shown)
+    phase = mapping_at(vmi, "status").get("phase")
+    if phase in ("Succeeded", "Failed") and strategy_of(vm) in ("Manual", "Once"):
+        return f"its instance has {str(phase).lower()}"
+    return None
 
 
-def unschedulable(vm: Object) -> bool:
-    return bool(mapping_at(vm, "status").get("printableStatus") == "ErrorUnschedulable")
+def hindered(vm: Object, vmi: Object | None) -> str | None:
+    """What keeps a VM from running for now: no node with room, a quota, a network that is not there yet."""
+    refused = condition(vmi, "Synchronized")
+    if refused.get("status") == "False":
+        return f"{refused.get('reason')}: {refused.get('message')}"
+    if mapping_at(vm, "status").get("printableStatus") == "ErrorUnschedulable":
+        return "no node has room for it"
+    return None
 
 
 def described(vm: Object | None, vmi: Object | None) -> str:

@@ -24,10 +24,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status impor
     addresses,
     condition,
     described,
+    hindered,
+    hopeless,
     power_of,
-    strategy_of,
-    stuck,
-    unschedulable,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.watch import Watch
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
@@ -41,7 +40,7 @@ _EVENTS = 5
 class Waits:
     """:ivar seconds: how long to wait for all VMs together.
     :ivar conditions: ``ready``, ``agent``, ``address``, or ``Type`` or ``Type=Status`` of a condition.
-    :ivar unschedulable_grace: seconds that no node may have room for a VM.
+    :ivar unschedulable_grace: seconds that a VM may be hindered: that no node has room for it, say.
     """
 
     seconds: int = 120
@@ -73,11 +72,11 @@ def wait_for_all(session: Session, outcomes: list[Outcome], waits: Waits) -> Non
     if not waiting:
         return
     deadline = time.monotonic() + waits.seconds
-    no_room: dict[t.Any, float] = {}
+    hindered_since: dict[t.Any, float] = {}
     with Watch(session, waiting, deadline) as watch:
         while waiting:
             left = deadline - time.monotonic()
-            watch.next_change(min(left, 1.0) if no_room else left)
+            watch.next_change(min(left, 1.0) if hindered_since else left)
             for key, outcome in list(waiting.items()) if watch.is_complete else ():
                 vm, vmi = watch.get(VMS, key), watch.get(VMIS, key)
                 try:
@@ -85,7 +84,7 @@ def wait_for_all(session: Session, outcomes: list[Outcome], waits: Waits) -> Non
                         outcome.vm, outcome.vmi = vm, vmi
                         del waiting[key]
                     elif vm is not None:
-                        _check_hope(outcome, vm, vmi, no_room, waits)
+                        _check_hope(outcome, vm, vmi, hindered_since, waits)
                 except WaitError as error:
                     outcome.error = error
                     outcome.vm, outcome.vmi = vm, vmi
@@ -110,7 +109,6 @@ def _is_done(outcome: Outcome, vm: dict[str, t.Any] | None, vmi: dict[str, t.Any
         return False
     if wanted == "paused":
         return power_of(vm) == "paused" and condition(vmi, "Paused").get("status") == "True"
-    # The VM's own word for it comes from this instance only when the generations agree; the instance's does always.
     return all(_holds(text, vm, vmi) for text in waits.conditions)
 
 
@@ -123,39 +121,33 @@ def _is_old(outcome: Outcome, vmi: dict[str, t.Any] | None) -> bool:
 def _holds(text: str, vm: dict[str, t.Any], vmi: dict[str, t.Any]) -> bool:
     if text == "address":
         return bool(addresses(vmi))
+    if text == "ready":
+        # The VM's word alone may still be about the instance before.
+        return all(condition(thing, "Ready").get("status") == "True" for thing in (vm, vmi))
     name, _equals, wanted = text.partition("=")
-    kind = {"ready": "Ready", "agent": "AgentConnected"}.get(name, name)
+    kind = "AgentConnected" if name == "agent" else name
     found = condition(vmi, kind) or condition(vm, kind)
     return bool(found.get("status", "False" if wanted == "False" else None) == (wanted or "True"))
 
 
 def _check_hope(
-    outcome: Outcome,
-    vm: dict[str, t.Any],
-    vmi: dict[str, t.Any] | None,
-    no_room: dict[t.Any, float],
-    waits: Waits,
+    outcome: Outcome, vm: dict[str, t.Any], vmi: dict[str, t.Any] | None, since: dict[t.Any, float], waits: Waits
 ) -> None:
-    """:raises WaitError: for a VM that will not get there by itself."""
+    """:raises WaitError: for a VM that will not get there by itself.
+
+    :arg since: when each VM was first seen hindered.
+    """
     name = outcome.plan.name
     if outcome.plan.state == "absent" or power_of(vm) == "stopped" or _is_old(outcome, vmi):
         return
-    reason = stuck(vm) or _ended(vm, vmi)
+    reason = hopeless(vm, vmi)
     if reason is not None:
         raise WaitError(f"{name}: will not run: {reason}; {described(vm, vmi)}")
-    if not unschedulable(vm):
-        no_room.pop(outcome.key, None)
-        return
-    since = no_room.setdefault(outcome.key, time.monotonic())
-    if time.monotonic() - since >= waits.unschedulable_grace:
-        raise WaitError(f"{name}: no node has had room for {waits.unschedulable_grace} s: {described(vm, vmi)}")
-
-
-def _ended(vm: dict[str, t.Any], vmi: dict[str, t.Any] | None) -> str | None:
-    """An instance that has ended, of a VM whose strategy starts no other."""
-    phase = mapping_at(vmi, "status").get("phase")
-    over = phase in ("Succeeded", "Failed") and strategy_of(vm) in ("Manual", "Once")
-    return f"its instance has {str(phase).lower()}" if over else None
+    hindrance = hindered(vm, vmi)
+    if hindrance is None:
+        since.pop(outcome.key, None)
+    elif time.monotonic() - since.setdefault(outcome.key, time.monotonic()) >= waits.unschedulable_grace:
+        raise WaitError(f"{name}: for {waits.unschedulable_grace} s, {hindrance}; {described(vm, vmi)}")
 
 
 def _goal(outcome: Outcome, waits: Waits) -> str:

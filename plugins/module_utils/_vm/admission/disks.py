@@ -218,6 +218,9 @@ def _check_capacity(report: Report, at: Path, capacity: t.Any) -> None:
 
 
 def _check_cloud_init(report: Report, at: Path, source: dict[str, t.Any]) -> None:
+    # An empty text is a seed to libvirt_vm, and none to KubeVirt.
+    if report.backend == "kubevirt":
+        source = {key: value for key, value in source.items() if value}
     for key, reference in (("userData", "secretRef"), ("networkData", "networkDataSecretRef")):
         encoded = f"{key}Base64"
         if source.get(key) is not None and source.get(encoded) is not None:
@@ -232,6 +235,5 @@ def _check_cloud_init(report: Report, at: Path, source: dict[str, t.Any]) -> Non
             check_seed_size(report, (*at, key if source.get(key) else encoded), len(data))
             if data and (source.get(reference) or {}).get("name"):
                 report.add((*at, reference), f"stands beside {key}: write one of them")
-    # An empty text is one to libvirt's seed, and none to KubeVirt.
-    if not (source if report.backend == "libvirt" else any(source.values())):
+    if not source:
         report.add(at, "is empty: write userData, networkData or a short form of cloud_init")

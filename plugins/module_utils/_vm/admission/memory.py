@@ -40,12 +40,13 @@ def check_memory(report: Report) -> None:
         report.add(at_guest, f"is more than the memory limit {from_bytes(limit)}: the guest would be killed")
     _check_hugepages(report)
     if memory.get("maxGuest") is not None:
-        _check_growth(report, guest)
+        _check_growth(report)
 
 
-def _check_growth(report: Report, guest: int | None) -> None:
+def _check_growth(report: Report) -> None:
     """Memory that a running guest can be given: KubeVirt's, of a guest that its rules let grow."""
     at = (*_MEMORY, "maxGuest")
+    guest = report.bytes_at((*_MEMORY, "guest"), guest_memory(report.spec))
     most = report.bytes_at(at, report.domain["memory"]["maxGuest"])
     if guest is None:
         report.add(at, "needs the guest's memory: set memory")
