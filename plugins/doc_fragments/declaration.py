@@ -123,7 +123,7 @@ hugepages:
 dedicated_cpus:
   description:
     - Give each vCPU a host CPU for itself, KubeVirt's C(cpu.dedicatedCpuPlacement).
-    - On libvirt they come from O(cpu_pool), near one another on one NUMA node, and are never given to two VMs.
+    - On libvirt they come from C(cpu_pool), near one another on one NUMA node, and are never given to two VMs.
   type: bool
 isolate_emulator_thread:
   description:

@@ -168,10 +168,8 @@ EXAMPLES = r"""
 - name: A fleet
   rtvirt.core.kubevirt_vm:
     namespace: fleet
-    memory: 2Gi
     instancetype:
       name: u1.medium
-    memory: null
     vms:
       - name: worker-1
       - name: worker-2

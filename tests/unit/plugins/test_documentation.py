@@ -16,6 +16,7 @@ import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Backend
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import declarations
 
@@ -168,10 +169,13 @@ def test_examples_are_tasks_of_fully_named_modules_and_documented_options(
             assert set(arguments or {}) <= set(options), name
 
 
-def test_examples_of_libvirt_vm_are_admitted(documentation: dict[str, Doc], monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = argument_spec("libvirt_vm", monkeypatch)
+@pytest.mark.parametrize(("module", "backend", "least"), [("libvirt_vm", "libvirt", 4), ("kubevirt_vm", "kubevirt", 4)])
+def test_examples_are_admitted(
+    documentation: dict[str, Doc], monkeypatch: pytest.MonkeyPatch, module: str, backend: Backend, least: int
+) -> None:
+    spec = argument_spec(module, monkeypatch)
     admitted = 0
-    for name, _action, arguments in example_tasks(documentation["libvirt_vm"]):
+    for name, _action, arguments in example_tasks(documentation[module]):
         given = dict(arguments)
         if isinstance(given.get("vms"), str):
             # A template; what it gives is a list of names.
@@ -179,5 +183,5 @@ def test_examples_of_libvirt_vm_are_admitted(documentation: dict[str, Doc], monk
         checked = ArgumentSpecValidator(spec).validate(given)
         assert not checked.error_messages, f"{name}: {checked.error_messages}"
         params = checked.validated_parameters
-        admitted += len(admit(declarations(params), "libvirt", names_only=params["state"] == "absent"))
-    assert admitted >= 4
+        admitted += len(admit(declarations(params), backend, names_only=params["state"] == "absent"))
+    assert admitted >= least
