@@ -12,11 +12,13 @@ from __future__ import annotations
 import os
 import traceback
 import typing as t
+import urllib.parse
 from dataclasses import dataclass
 
 from ansible.module_utils.common.parameters import env_fallback
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import is_path
 
 try:
     import kubernetes
@@ -110,6 +112,8 @@ def _load(params: t.Mapping[str, t.Any], configuration: t.Any) -> None:
     """From a kubeconfig; without one, from the pod that we run in, else the user's own."""
     config: t.Any = kubernetes.config
     given, context = params.get("kubeconfig"), params.get("context")
+    if given is not None and not isinstance(given, dict) and not is_path(given):
+        raise RtvirtError("kubeconfig: is text: write its path, or its contents as a mapping (the filter from_yaml)")
     chosen = {"context": context, "client_configuration": configuration}
     if params.get("persist_config") is not None:
         chosen["persist_config"] = params["persist_config"]
@@ -142,12 +146,13 @@ def _headers(params: t.Mapping[str, t.Any]) -> tuple[tuple[str, str], ...]:
 
 
 def secrets_of(params: t.Mapping[str, t.Any]) -> set[str]:
-    """Values in a kubeconfig given as a dict that must not be printed."""
+    """Values of the options of a cluster that must not be printed, wherever they turn up."""
     kubeconfig = params.get("kubeconfig")
-    if not isinstance(kubeconfig, dict):
-        return set()
-    found: set[str] = set()
-    waiting: list[t.Any] = [kubeconfig.get("users")]
+    urls = (str(params.get(option) or "") for option in ("host", "proxy"))
+    found = {password for url in urls if (password := urllib.parse.urlsplit(url).password)}
+    if kubeconfig is not None and not isinstance(kubeconfig, dict):
+        return found if is_path(kubeconfig) else {*found, str(kubeconfig)}
+    waiting: list[t.Any] = [(kubeconfig or {}).get("users")]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):

@@ -115,7 +115,7 @@ def _merge_value(live: t.Any, declared: t.Any, last: t.Any, place: Path, found: 
     if _is_named(declared) and _is_named(live):
         return _merge_named(live, declared, last if _is_named(last) else [], place, found)
     if _same(live, declared, place):
-        return copy.deepcopy(live)
+        return copy.deepcopy(declared if live is None else live)
     drifted = last is not None and not _same(live, last, place)
     found.append(Difference(render_path(place), _shown(live, place), _shown(declared, place), place, drifted))
     return copy.deepcopy(declared)

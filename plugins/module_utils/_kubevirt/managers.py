@@ -24,7 +24,7 @@ def manager_of(live: t.Mapping[str, t.Any], place: Path) -> dict[str, t.Any]:
     others = [
         entry
         for entry in mapping_at(live, "metadata").get("managedFields") or []
-        if entry.get("manager") != MANAGER and _has(mapping_at(entry, "fieldsV1"), place)
+        if entry.get("manager") != MANAGER and entry.get("fieldsV1") and _has(entry["fieldsV1"], place)
     ]
     last: dict[str, t.Any] = max(others, key=lambda entry: str(entry.get("time")), default={})
     return {"manager": last.get("manager"), "time": last.get("time")}

@@ -194,7 +194,9 @@ def _patch(live: dict[str, t.Any], declared: dict[str, t.Any], comparison: Compa
     metadata = wanted["metadata"]
     record = mapping_at(metadata, "annotations").get(LAST_APPLIED)
     for key in ("labels", "annotations"):
-        metadata[key] = dict(mapping_at(comparison.merged, "metadata", key))
+        merged = dict(mapping_at(comparison.merged, "metadata", key))
+        if merged or key in metadata:
+            metadata[key] = merged
     if record is not None:
         metadata["annotations"][LAST_APPLIED] = record
     wanted["spec"] = comparison.merged.get("spec", {})

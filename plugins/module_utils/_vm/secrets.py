@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at, pod_spec
 
-__all__ = ["cloud_init_sources", "hashed", "is_hash", "redacted", "unprinted"]
+__all__ = ["cloud_init_sources", "hashed", "is_hash", "is_path", "printable_options", "redacted", "unprinted"]
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -22,10 +22,18 @@ _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _KINDS = ("cloudInitNoCloud", "cloudInitConfigDrive")
 _DATA = ("userData", "userDataBase64", "networkData", "networkDataBase64")
 
-#: Keys of options that hold the same.
-_OPTIONS = ("user_data", "network_data", "users", *_DATA)
+#: Fields and options that hold cloud-init's data, and their keys that do not. Whatever else stands there may be a
+#: secret in the wrong place: under a key that is misspelt, or as text for a mapping.
+_SOURCES = (*_KINDS, "cloud_init", "cloud_init_nocloud")
+_HARMLESS = ("hostname", "name", "networkDataSecretRef", "secretRef", "ssh_authorized_keys")
+
+#: Options and fields that may hold such a source, and are mappings or lists.
+_CONTAINERS = ("definition", "disks", "inline", "resource_definition", "spec", "vms", "volume", "volumes")
 
 _HIDDEN = "********"
+
+#: User and password in a URL.
+_USER_INFO = re.compile(r"//[^/@]*@")
 
 
 def hashed(value: str) -> str:
@@ -57,10 +65,34 @@ def cloud_init_sources(spec: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any
     }
 
 
-def unprinted(value: t.Any) -> t.Any:
-    """A copy of a task's options as they may be shown: without cloud-init's data, wherever it stands."""
+def unprinted(value: t.Any, key: t.Any = None) -> t.Any:
+    """A copy of a task's options, or of a VM, as it may be shown: without cloud-init's data, wherever it stands.
+
+    :arg key: the key that the value has.
+    """
+    if key in _SOURCES and value is not None:
+        if not isinstance(value, dict):
+            return _HIDDEN
+        return {name: item if name in _HARMLESS or item is None else _HIDDEN for name, item in value.items()}
     if isinstance(value, dict):
-        return {
-            key: _HIDDEN if key in _OPTIONS and item is not None else unprinted(item) for key, item in value.items()
-        }
-    return [unprinted(item) for item in value] if isinstance(value, list) else value
+        return {name: unprinted(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        # An item is what its list holds.
+        return [unprinted(item, key) for item in value]
+    return _HIDDEN if key in (*_CONTAINERS, *_DATA) and isinstance(value, str) else value
+
+
+def printable_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """A task's options as they may be shown."""
+    shown: dict[str, t.Any] = unprinted(dict(options))
+    if shown.get("kubeconfig") is not None and not is_path(shown["kubeconfig"]):
+        shown["kubeconfig"] = _HIDDEN
+    for option in ("host", "proxy"):
+        if isinstance(shown.get(option), str):
+            shown[option] = _USER_INFO.sub(f"//{_HIDDEN}@", shown[option])
+    return shown
+
+
+def is_path(kubeconfig: t.Any) -> bool:
+    """Whether a kubeconfig is named, and not written out."""
+    return isinstance(kubeconfig, (str, bytes)) and not {"{", "\n"} & {*str(kubeconfig)}

@@ -15,7 +15,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import unprinted
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import printable_options
 
 __all__ = ["Task", "run"]
 
@@ -35,10 +35,7 @@ class Task(AnsibleModule):
         write(f"Invoked with {self._invocation()['module_args']}")
 
     def _invocation(self) -> dict[str, t.Any]:
-        shown = unprinted(self.params)
-        if isinstance(shown.get("kubeconfig"), dict):
-            shown["kubeconfig"] = "********"
-        return {"module_args": shown}
+        return {"module_args": printable_options(self.params)}
 
 
 def run(

@@ -48,9 +48,7 @@ def _check_growth(report: Report) -> None:
     at = (*_MEMORY, "maxGuest")
     guest = report.bytes_at((*_MEMORY, "guest"), guest_memory(report.spec))
     most = report.bytes_at(at, report.domain["memory"]["maxGuest"])
-    if guest is None:
-        report.add(at, "needs the guest's memory: set memory")
-    elif most is not None and most < guest:
+    if most is not None and guest is not None and most < guest:
         report.add(at, "is less than the guest's memory: raise it, or leave it out")
     cannot = [key for key in ("realtime", "numa") if report.cpu.get(key)]
     cannot += ["launchSecurity"] if report.domain.get("launchSecurity") is not None else []
