@@ -139,13 +139,13 @@ def _write(session: Session, outcome: Outcome) -> None:
         except ApiError as error:
             if error.status != 409 or attempt == _CONFLICTS - 1:
                 raise explained(error, plan.manifest) from error
+            sent_before = error.tries > 1
         live = read_one(session, VMS, outcome.key)
-        created = plan.live is None and live is not None
         outcome.plan = plan_vm(plan.manifest, plan.namespace, live, plan.state)
         outcome.vm = live
-        if created and not outcome.plan.patch and not outcome.plan.adopted:
-            # Our own creation, whose answer was lost on the way.
-            outcome.actions.append("create")
+        if sent_before and live is not None and not outcome.plan.patch and not outcome.plan.adopted:
+            # Our own doing, whose answer was lost on the way.
+            outcome.actions.append("create" if plan.live is None else "update")
 
 
 def _act(session: Session, outcome: Outcome, action: Action, settings: Settings) -> None:

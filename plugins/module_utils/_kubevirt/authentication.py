@@ -101,6 +101,8 @@ def access_from(params: t.Mapping[str, t.Any]) -> Access:
     ):
         if params.get(option) is not None:
             setattr(configuration, attribute, params[option])
+    if "://" not in configuration.host:
+        raise RtvirtError(f"host: is {configuration.host!r}: write a URL, https://{configuration.host}")
     if params.get("api_key"):
         configuration.refresh_api_key_hook = None
         configuration.api_key = {"authorization": f"Bearer {params['api_key']}"}
@@ -131,7 +133,8 @@ def _load(params: t.Mapping[str, t.Any], configuration: t.Any) -> None:
         remedy = "set kubeconfig, or host with api_key"
         # The library quotes what it could not read: never more than its first line, and nothing of a dict.
         reason = "its contents are not a kubeconfig" if isinstance(given, dict) else str(error).split("\n", 1)[0]
-        raise RtvirtError(f"kubeconfig: {reason}: {remedy}") from error
+        where = f"{given}: " if isinstance(given, str) and given not in reason else ""
+        raise RtvirtError(f"kubeconfig: {where}{reason}: {remedy}") from error
 
 
 def _headers(params: t.Mapping[str, t.Any]) -> tuple[tuple[str, str], ...]:

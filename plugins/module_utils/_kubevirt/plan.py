@@ -25,6 +25,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record impor
     with_record,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import STARTING, power_of, strategy_of
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import lacking
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Power, State, wanted_power
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at
@@ -98,7 +99,7 @@ class VmPlan:
 def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, state: State) -> VmPlan:
     """Plan one VM; the manifest was admitted, and is of this namespace.
 
-    :raises DeclarationError: for what KubeVirt is known to refuse of this VM.
+    :raises DeclarationError: for what a VM to be made lacks, and what KubeVirt is known to refuse of this one.
     """
     declared = declared_part(manifest.document)
     wanted = wanted_power(state, manifest.document, exists=live is not None)
@@ -112,6 +113,9 @@ def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, s
     if state == "absent":
         return plan
     if live is None:
+        problems = lacking(manifest)
+        if problems:
+            raise DeclarationError(problems)
         current: Power = "running" if strategy_of(document) in STARTING else "stopped"
         return replace(plan, power=_power(current, wanted, restart=False))
     comparison = _compared(live, declared)
@@ -165,8 +169,7 @@ def _new(manifest: Manifest, namespace: str, declared: dict[str, t.Any], strateg
     document.pop("status", None)
     metadata = {key: value for key, value in mapping_at(document, "metadata").items() if key not in _SERVERS_OWN}
     document["metadata"] = {**metadata, "namespace": namespace}
-    spec = document["spec"] = {**mapping_at(declared, "spec"), "runStrategy": strategy}
-    spec.setdefault("template", {}).setdefault("spec", {}).setdefault("domain", {}).setdefault("devices", {})
+    document["spec"] = {**mapping_at(declared, "spec"), "runStrategy": strategy}
     return with_record(document, declared)
 
 

@@ -53,9 +53,11 @@ class ApiError(RtvirtError):
     :ivar reason: Kubernetes' word for it: ``NotFound``, ``Conflict``, ``Invalid``, …
     :ivar causes: (field, message) of each thing that is wrong with an object.
     :ivar retry_after: seconds that the server asks to be left alone.
+    :ivar tries: how often the request was sent: the answer may be to an earlier one's doing.
     """
 
     retry_after = 0.0
+    tries = 1
 
     def __init__(self, message: str, status: int = 0, reason: str = "", causes: t.Any = ()) -> None:
         super().__init__(message, status=status, reason=reason)
@@ -126,7 +128,7 @@ class Session:
         try:
             if answer.status != 200:
                 raise _error(answer.status, answer.read(), "GET", path)
-            for event in _lines(answer):
+            for event in _lines(answer, path):
                 if event.get("type") == "ERROR":
                     status = event.get("object", {})
                     raise ApiError(str(status.get("message")), int(status.get("code") or 0), str(status.get("reason")))
@@ -163,6 +165,7 @@ class Session:
             try:
                 return self._request_once(method, path, query, body, content_type)
             except ApiError as error:
+                error.tries = attempt
                 if attempt == _TRIES or not _may_pass(error):
                     raise
                 wait = max(error.retry_after, _BACK_OFF * 2**attempt * random.uniform(0.7, 1.0))
@@ -173,7 +176,7 @@ class Session:
     ) -> dict[str, t.Any]:
         answer = self._send(method, path, query, body, content_type)
         if answer.status < 300:
-            return t.cast("dict[str, t.Any]", json.loads(answer.data or b"{}"))
+            return _parsed(answer.data or b"{}", path)
         error = _error(answer.status, answer.data, method, path)
         error.retry_after = _seconds(answer.headers.get("Retry-After"))
         raise error
@@ -214,13 +217,23 @@ class Session:
             raise ApiError(f"{method} {path}: cannot reach {host}: {_cause(error)}") from error
 
 
-def _lines(answer: t.Any) -> t.Iterator[dict[str, t.Any]]:
+def _lines(answer: t.Any, path: str) -> t.Iterator[dict[str, t.Any]]:
     rest = b""
     for chunk in answer.stream(amt=None, decode_content=True):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if line.strip():
-                yield json.loads(line)
+                yield _parsed(line, path)
+
+
+def _parsed(data: bytes, path: str) -> dict[str, t.Any]:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ApiError(f"{path}: what answers is no Kubernetes API server, but a login page or the like", 200)
+    return value
 
 
 def _may_pass(error: ApiError) -> bool:
@@ -249,6 +262,8 @@ def _error(status: int, data: bytes, method: str, path: str) -> ApiError:
         # The subresources of virt-api answer in plain words.
         answer = {"message": str(answer)}
     message = str(answer.get("message") or f"HTTP status {status}")
+    if status == 429:
+        message = f"{message}: HTTP status 429, the server has too much to do, or too much from this user"
     if status == 401:
         message = f"{message}: the token or certificate is not valid (any more), log in again"
     details = answer.get("details") or {}

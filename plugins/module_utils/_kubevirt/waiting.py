@@ -76,7 +76,12 @@ def wait_for_all(session: Session, outcomes: list[Outcome], waits: Waits) -> Non
     with Watch(session, waiting, deadline) as watch:
         while waiting:
             left = deadline - time.monotonic()
-            watch.next_change(min(left, 1.0) if hindered_since else left)
+            try:
+                watch.next_change(min(left, 1.0) if hindered_since else left)
+            except RtvirtError as error:
+                for outcome in waiting.values():
+                    outcome.error = RtvirtError(f"{outcome.plan.name}: while waiting: {error.message}", **error.details)
+                return
             for key, outcome in list(waiting.items()) if watch.is_complete else ():
                 vm, vmi = watch.get(VMS, key), watch.get(VMIS, key)
                 try:

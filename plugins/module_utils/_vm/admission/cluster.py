@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import (
     DNS_LABEL,
     DOMAIN,
@@ -19,10 +20,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report i
     listed,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["check_cluster"]
+__all__ = ["check_cluster", "lacking"]
 
 _HANDLERS = ("exec", "guestAgentPing", "httpGet", "tcpSocket")
 _INSTANCETYPES = ("VirtualMachineClusterInstancetype", "VirtualMachineInstancetype")
@@ -77,13 +78,17 @@ def _check_matcher(report: Report, key: str, kinds: tuple[str, ...]) -> None:
         report.choice((*at, "kind"), matcher["kind"], kinds)
 
 
+def lacking(manifest: Manifest) -> list[Problem]:
+    """What a declaration lacks for a VM to be made of it; one that is there has it, and need not be told again."""
+    report = Report(manifest, "kubevirt")
+    if report.vm.get("instancetype") is None and guest_memory(report.spec) is None:
+        report.add((*DOMAIN, "memory", "guest"), "is missing: set memory, or an instancetype")
+    return report.problems
+
+
 def _check_sizes(report: Report) -> None:
     """CPUs and memory: the VM's own, or all from an instance type."""
-    if report.vm.get("instancetype") is None:
-        if guest_memory(report.spec) is None:
-            report.add((*DOMAIN, "memory", "guest"), "is missing: set memory, or an instancetype")
-        return
-    for at in _OF_INSTANCETYPES:
+    for at in _OF_INSTANCETYPES if report.vm.get("instancetype") is not None else ():
         if mapping_at(report.domain, *at[:-1]).get(at[-1]):
             report.add((*DOMAIN, *at), "is the instance type's to say: leave it out, or leave instancetype out")
 

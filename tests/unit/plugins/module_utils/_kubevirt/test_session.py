@@ -1,0 +1,279 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors in the collection's words, what is sent again, and where a cluster is. No network."""
+
+from __future__ import annotations
+
+import io
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("kubernetes")
+
+import urllib3
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import session as session_module
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import (
+    AUTHENTICATION,
+    access_from,
+    secrets_of,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
+
+
+class Answers:
+    """The connection pool: gives the answers that a test has for it."""
+
+    def __init__(self, *answers: t.Any) -> None:
+        self.answers = list(answers)
+        self.sent: list[tuple[str, str, t.Any, t.Any]] = []
+
+    def request(self, method: str, url: str, **more: t.Any) -> t.Any:
+        self.sent.append((method, url, more.get("headers"), more.get("body")))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        status, body, *headers = answer
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return urllib3.HTTPResponse(io.BytesIO(data), status=status, headers=headers[0] if headers else {})
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that were waited, without waiting."""
+    waited: list[float] = []
+    monkeypatch.setattr(session_module.time, "sleep", waited.append)
+    return waited
+
+
+def session(*answers: t.Any, dry_run: bool = False) -> tuple[Session, Answers]:
+    access = access_from({"host": "https://cluster.invalid:6443", "api_key": "hunter2"})
+    result, pool = Session(access, dry_run=dry_run), Answers(*answers)
+    t.cast(t.Any, result)._pool = pool
+    return result, pool
+
+
+def status(code: int, message: str, **more: t.Any) -> tuple[int, dict[str, t.Any]]:
+    return code, {"kind": "Status", "code": code, "message": message, **more}
+
+
+@pytest.mark.parametrize("code", [429, 502, 503, 504])
+def test_what_passes_is_sent_again(waits: list[float], code: int) -> None:
+    one, pool = session(status(code, "busy"), status(code, "busy"), (200, {"a": 1}))
+    assert one.get("/x") == {"a": 1}
+    assert len(pool.sent) == 3
+    assert waits == sorted(waits)
+    assert 0 < waits[0] < 1
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 409, 410, 415, 422, 500])
+def test_what_does_not_is_not(waits: list[float], code: int) -> None:
+    one, pool = session(status(code, "no", reason="Because"))
+    with pytest.raises(ApiError, match="no") as failed:
+        one.get("/x")
+    assert (failed.value.status, failed.value.reason, len(pool.sent), waits) == (code, "Because", 1, [])
+
+
+def test_a_webhook_that_is_away_is_asked_again(waits: list[float]) -> None:
+    one, pool = session(status(500, 'failed calling webhook "x": connection refused'), (201, {}))
+    one.create("/x", {})
+    assert len(pool.sent) == 2
+
+
+def test_retry_after(waits: list[float]) -> None:
+    one, _pool = session((429, {}, {"Retry-After": "7"}), (429, {}, {"Retry-After": "soon"}), (200, {}))
+    one.get("/x")
+    assert waits[0] >= 7
+    assert waits[1] < 2
+
+
+def test_it_ends(waits: list[float]) -> None:
+    one, pool = session(*[status(429, "busy")] * 50)
+    with pytest.raises(ApiError, match="busy"):
+        one.get("/x")
+    assert len(pool.sent) < 10
+    assert sum(waits) < 60
+
+
+def test_nobody_there(waits: list[float]) -> None:
+    error = urllib3.exceptions.NewConnectionError(t.cast(t.Any, None), "Connection refused")
+    one, _pool = session(*[error] * 10)
+    with pytest.raises(ApiError) as failed:
+        one.get("/x")
+    assert "cluster.invalid:6443" in failed.value.message
+    assert "refused" in failed.value.message
+    assert failed.value.status == 0
+    assert "object at" not in failed.value.message
+
+
+def test_answers_in_plain_words() -> None:
+    one, _pool = session((409, b"VM is not running"))
+    with pytest.raises(ApiError, match="VM is not running"):
+        one.act("/x", {})
+    one, _pool = session((404, b""))
+    with pytest.raises(ApiError, match="404"):
+        one.get("/x")
+
+
+def test_who_is_not_let_in_is_told_to_log_in_and_no_token_is_shown() -> None:
+    one, _pool = session(status(401, "Unauthorized"))
+    with pytest.raises(ApiError, match="log in") as failed:
+        one.get("/x")
+    assert "hunter2" not in repr(vars(failed.value))
+
+
+def test_causes() -> None:
+    causes = [{"field": "spec.template.spec.domain.cpu.cores", "message": "too many"}]
+    one, _pool = session(status(422, "is invalid", details={"causes": causes}))
+    manifest = from_options({"name": "vm", "cpu_cores": 900})
+    with pytest.raises(ApiError) as failed:
+        one.create("/x", {})
+    told = explained(failed.value, manifest)
+    assert isinstance(told, DeclarationError)
+    assert "cpu_cores" in told.message
+    assert "too many" in told.message
+
+
+def test_unknown_fields() -> None:
+    message = 'strict decoding error: unknown field "spec.template.spec.domain.noSuch"'
+    told = explained(ApiError(message, 400), from_options({"name": "vm", "spec": {"domain": {"noSuch": 1}}}))
+    assert isinstance(told, DeclarationError)
+    assert "spec.domain.noSuch" in told.message
+
+
+def test_writes_are_strict_and_name_us() -> None:
+    one, pool = session((200, {}), (200, {}))
+    one.create("/x", {"a": 1})
+    one.patch("/x", {"a": 1})
+    for _method, url, headers, body in pool.sent:
+        assert "fieldManager=rtvirt.core" in url
+        assert "fieldValidation=Strict" in url
+        assert "dryRun" not in url
+        assert headers["Authorization"] == "Bearer hunter2"
+        assert json.loads(body) == {"a": 1}
+    assert pool.sent[1][2]["Content-Type"] == "application/merge-patch+json"
+
+
+def test_a_dry_run_is_one_of_every_write() -> None:
+    one, pool = session(*[(200, {})] * 4, dry_run=True)
+    one.create("/x", {})
+    one.patch("/x", {})
+    one.delete("/x", {"gracePeriodSeconds": 0})
+    one.act("/x", {"paused": True})
+    assert all("dryRun=All" in url for _method, url, _headers, _body in pool.sent[:2])
+    assert all(json.loads(body)["dryRun"] == ["All"] for _method, _url, _headers, body in pool.sent[2:])
+    other = session((200, {}))[0].trying()
+    assert other.dry_run
+
+
+def test_pages() -> None:
+    first = {"metadata": {"continue": "more"}, "items": [1]}
+    one, pool = session((200, first), (200, {"metadata": {}, "items": [2]}))
+    assert [page["items"] for page in one.pages("/x")] == [[1], [2]]
+    assert "continue" not in pool.sent[0][1]
+    assert "continue=more" in pool.sent[1][1]
+
+
+# Where the cluster is, and who asks
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: one
+clusters: [{name: c, cluster: {server: "https://file.invalid"}}]
+users: [{name: u, user: {token: hunter2-file}}]
+contexts:
+- {name: one, context: {cluster: c, user: u}}
+- {name: two, context: {cluster: c, user: u}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No kubeconfig of whoever runs the tests."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def token(access: t.Any) -> str | None:
+    value: str | None = access.configuration.auth_settings().get("BearerToken", {}).get("value")
+    return value
+
+
+def test_host_and_key() -> None:
+    access = access_from({"host": "https://a.invalid", "api_key": "hunter2", "validate_certs": False})
+    assert access.configuration.host == "https://a.invalid"
+    assert access.configuration.verify_ssl is False
+    assert token(access) == "Bearer hunter2"
+
+
+def test_a_file_and_options_over_it(tmp_path: Path) -> None:
+    file = tmp_path / "kubeconfig"
+    file.write_text(KUBECONFIG)
+    assert token(access_from({"kubeconfig": str(file)})) == "Bearer hunter2-file"
+    assert access_from({"kubeconfig": str(file)}).configuration.host == "https://file.invalid"
+    over = access_from({"kubeconfig": str(file), "host": "https://b.invalid", "context": "two"})
+    assert over.configuration.host == "https://b.invalid"
+    assert token(over) == "Bearer hunter2-file"
+    keyed = access_from({"kubeconfig": str(file), "api_key": "other"})
+    assert (token(keyed), keyed.configuration.host) == ("Bearer other", "https://file.invalid")
+
+
+def test_a_mapping() -> None:
+    content = yaml.safe_load(KUBECONFIG)
+    assert token(access_from({"kubeconfig": content})) == "Bearer hunter2-file"
+    assert secrets_of({"kubeconfig": content}) == {"hunter2-file"}
+    assert secrets_of({"kubeconfig": "/path"}) == secrets_of({}) == set()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"kubeconfig": "/no/such/file"},
+        {"kubeconfig": {}},
+        {"kubeconfig": {"users": "hunter2"}},
+        {"kubeconfig": {"clusters": [], "users": [], "contexts": [], "current-context": "hunter2"}},
+        {"context": "nowhere"},
+    ],
+    ids=str,
+)
+def test_none_that_could_be_read(params: dict[str, t.Any]) -> None:
+    with pytest.raises(RtvirtError, match="kubeconfig") as failed:
+        access_from(params)
+    assert "hunter2" not in failed.value.message
+
+
+def test_whom_to_act_as() -> None:
+    params = {"host": "https://a.invalid", "api_key": "k", "impersonate_user": "ada", "impersonate_groups": ["x", "y"]}
+    headers = access_from(params).headers
+    assert ("Impersonate-User", "ada") in headers
+    assert [value for name, value in headers if name == "Impersonate-Group"] == ["x", "y"]
+
+
+@pytest.mark.parametrize("option", [name for name in AUTHENTICATION if name != "proxy_headers"])
+def test_each_option_has_kubernetes_cores_variable(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {
+        "validate_certs": "VERIFY_SSL", "ca_cert": "SSL_CA_CERT", "client_cert": "CERT_FILE", "client_key": "KEY_FILE",
+    }  # fmt: skip
+    value = "yes" if AUTHENTICATION[option]["type"] == "bool" else "/value"
+    monkeypatch.setenv(f"K8S_AUTH_{names.get(option, option.upper())}", value)
+    validator: t.Any = ArgumentSpecValidator
+    given = validator(AUTHENTICATION).validate({})
+    assert given.error_messages == []
+    expected: t.Any = {"bool": True, "list": ["/value"]}.get(AUTHENTICATION[option]["type"], "/value")
+    assert given.validated_parameters[option] == expected
+    # What the task says comes before.
+    if AUTHENTICATION[option]["type"] == "str":
+        own = validator(AUTHENTICATION).validate({option: "task"})
+        assert own.validated_parameters[option] == "task"

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a status says."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import (
+    addresses,
+    condition,
+    described,
+    hindered,
+    hopeless,
+    power_of,
+    strategy_of,
+)
+
+
+def vm(strategy: str, shown: str | None, **status: t.Any) -> dict[str, t.Any]:
+    own = {"printableStatus": shown, "runStrategy": strategy, **status}
+    return {"spec": {"runStrategy": strategy}, "status": own}
+
+
+@pytest.mark.parametrize(
+    ("spec", "strategy"),
+    [
+        ({"runStrategy": "Once"}, "Once"),
+        ({"running": True}, "Always"),
+        ({"running": False}, "Halted"),
+        ({}, "Halted"),
+        ({"runStrategy": "", "running": True}, "Always"),
+    ],
+)
+def test_strategy(spec: dict[str, t.Any], strategy: str) -> None:
+    assert strategy_of({"spec": spec}) == strategy
+
+
+@pytest.mark.parametrize(
+    ("thing", "power"),
+    [
+        (vm("Halted", "Stopped"), "stopped"),
+        (vm("Halted", "Running"), "stopped"),
+        (vm("Halted", "Paused"), "stopped"),
+        (vm("Always", "Stopped"), "running"),
+        (vm("Always", None), "running"),
+        (vm("Always", "Starting"), "running"),
+        (vm("Always", "CrashLoopBackOff"), "running"),
+        (vm("Always", "Paused"), "paused"),
+        (vm("Manual", "Stopped"), "stopped"),
+        (vm("Manual", "Running"), "running"),
+        (vm("Manual", "Provisioning"), "running"),
+        (vm("Manual", "Stopping"), "stopped"),
+        (vm("Manual", "Stopped", stateChangeRequests=[{"action": "Start"}]), "running"),
+        (vm("Manual", "Running", stateChangeRequests=[{"action": "Stop"}]), "stopped"),
+        (vm("Manual", "Running", stateChangeRequests=[{"action": "Stop"}, {"action": "Start"}]), "running"),
+        (vm("RerunOnFailure", "Stopped"), "stopped"),
+        (vm("RerunOnFailure", "Running"), "running"),
+        (vm("Once", "Stopped"), "stopped"),
+        # virt-controller has not seen the strategy yet: it will start.
+        (vm("Once", "Stopped", runStrategy="Halted"), "running"),
+        (vm("RerunOnFailure", "Stopped", runStrategy="Halted"), "running"),
+        ({"spec": {"runStrategy": "RerunOnFailure"}}, "running"),
+        ({"spec": {"runStrategy": "Manual"}}, "stopped"),
+        ({"spec": {}}, "stopped"),
+    ],
+)
+def test_power(thing: dict[str, t.Any], power: str) -> None:
+    assert power_of(thing) == power
+
+
+def test_addresses() -> None:
+    interfaces = [
+        {"name": "a", "ipAddress": "10.0.0.1", "ipAddresses": ["10.0.0.1", "fd00::1"]},
+        {"name": "b"},
+        {"name": "c", "ipAddress": "10.0.0.2"},
+        {"name": "d", "ipAddress": "10.0.0.1"},
+    ]
+    assert addresses({"status": {"interfaces": interfaces}}) == ["10.0.0.1", "fd00::1", "10.0.0.2"]
+    assert addresses({"status": {"interfaces": None}}) == addresses(None) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "none"),
+    [
+        ("Starting", False),
+        ("Running", False),
+        ("ErrorUnschedulable", False),
+        ("Provisioning", False),
+        ("WaitingForVolumeBinding", False),
+        ("CrashLoopBackOff", True),
+        ("ImagePullBackOff", True),
+        ("ErrImagePull", True),
+        ("DataVolumeError", True),
+        ("ErrorPvcNotFound", True),
+        ("ErrorDataVolumeNotFound", True),
+    ],
+)
+def test_hopeless(shown: str, none: bool) -> None:
+    assert (hopeless(vm("Always", shown), None) is not None) == none
+    assert (hindered(vm("Always", shown), None) is not None) == (shown == "ErrorUnschedulable")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "phase", "over"),
+    [
+        ("Manual", "Succeeded", True),
+        ("Once", "Failed", True),
+        ("Always", "Succeeded", False),
+        ("RerunOnFailure", "Failed", False),
+        ("Manual", "Running", False),
+    ],
+)
+def test_an_instance_that_has_ended(strategy: str, phase: str, over: bool) -> None:
+    assert (hopeless(vm(strategy, "Stopped"), {"status": {"phase": phase}}) is not None) == over
+
+
+def test_hindered_has_the_servers_words() -> None:
+    refused = {"type": "Synchronized", "status": "False", "reason": "FailedCreate", "message": "exceeded quota"}
+    text = hindered(vm("Always", "Starting"), {"status": {"conditions": [refused]}})
+    assert text is not None
+    assert "exceeded quota" in text
+    assert hindered(vm("Always", "Starting"), {"status": {"conditions": [{**refused, "status": "True"}]}}) is None
+
+
+def test_hopeless_has_the_servers_words() -> None:
+    failure = {"type": "Failure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}
+    text = hopeless(vm("Always", "Stopped", conditions=[failure]), None)
+    assert text is not None
+    assert "FailedCreate" in text
+    assert "exceeded quota" in text
+
+
+def test_described() -> None:
+    ready = {"type": "Ready", "status": "False", "reason": "GuestNotRunning", "message": "not yet"}
+    vmi = {"status": {"phase": "Scheduling", "conditions": [ready, {"type": "LiveMigratable", "status": "True"}]}}
+    text = described(vm("Always", "Starting", conditions=[ready]), vmi)
+    for words in ("Starting", "Scheduling", "Ready=False", "GuestNotRunning", "not yet"):
+        assert words in text
+    assert text.count("GuestNotRunning") == 1
+    assert condition(vmi, "Ready") == ready
+    assert condition(None, "Ready") == {}
+    assert described(None, None)
