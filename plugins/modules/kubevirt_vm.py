@@ -127,7 +127,7 @@ attributes:
     support: full
     platforms: posix
 author:
-  - The rtvirt.core authors (https://github.com/rtvirt)
+  - The rtvirt.core authors (@rtvirt)
 seealso:
   - module: rtvirt.core.kubevirt_vm_info
   - module: rtvirt.core.libvirt_vm
@@ -349,7 +349,8 @@ _TOLD = 3
 
 
 #: Letters and length of the ends that Kubernetes gives generated names.
-_LETTERS, _LENGTH = "bcdfghjklmnpqrstvwxz2456789", 5
+_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+_LENGTH = 5
 
 
 def named(params: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

@@ -76,7 +76,7 @@ class Cluster:
     def token_of(self, user: str) -> str:
         """Of admin, or of viewer, editor, no-list and nobody, who may do nothing until a test gives them a role."""
         for line in (self.simulated / "tokens.csv").read_text().splitlines():
-            token, name, *_ = line.split(",")
+            token, name, *_rest = line.split(",")
             if name == user:
                 return token
         raise KeyError(user)

@@ -131,5 +131,5 @@ class Queue:
                 self.add(key, delay)
 
     def start(self) -> None:
-        for _ in range(self.workers):
+        for _worker in range(self.workers):
             threading.Thread(target=self.work, daemon=True).start()

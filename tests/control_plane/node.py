@@ -203,7 +203,7 @@ class Simulator:
 
     def act(self, namespace: str, name: str, action: str) -> Object | None:
         """Again after a conflict, as virt-controller writes to the VMI as well."""
-        for _ in range(20):
+        for _try in range(20):
             vmi = self.api.get(vmi_path((namespace, name)))
             try:
                 return self.act_once(vmi, action)

@@ -154,9 +154,9 @@ def _act(session: Session, outcome: Outcome, action: Action, settings: Settings)
         # There is no VM yet that the server could try it on.
         outcome.actions.append(action)
         return
-    if action == "restart":
-        outcome.old_uid = mapping_at(read_one(session, VMIS, outcome.key), "metadata").get("uid")
     until = time.monotonic() + _BUSY
+    if action == "restart":
+        outcome.old_uid = _instance_uid(session, outcome.key, until)
     while True:
         try:
             session.act(*_request(outcome.key, action, settings))
@@ -174,6 +174,15 @@ def _act(session: Session, outcome: Outcome, action: Action, settings: Settings)
         if time.monotonic() > until or not (_is_going(outcome.vm) or "modified" in refusal.message):
             state = described(outcome.vm, read_one(session, VMIS, outcome.key))
             raise RtvirtError(f"{outcome.plan.name}: {action}: {refusal.message} ({state})", **refusal.details)
+        time.sleep(_PAUSE)
+
+
+def _instance_uid(session: Session, key: Key, until: float) -> str | None:
+    """The instance to be ended by a restart; of a VM that was just started it may not be there yet."""
+    while True:
+        vmi = read_one(session, VMIS, key)
+        if vmi is not None or session.dry_run or time.monotonic() > until:
+            return mapping_at(vmi, "metadata").get("uid")
         time.sleep(_PAUSE)
 
 

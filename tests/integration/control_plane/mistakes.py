@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import OPTIONS
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import merge_options
-from ansible_collections.rtvirt.core.tests.integration.control_plane.corpus import Draw, Options, valid
+from ansible_collections.rtvirt.core.tests.integration.control_plane.corpus import Options, valid
 
 Place = tuple[t.Union[str, int], ...]
 
@@ -56,7 +56,7 @@ def is_name(place: Place) -> bool:
 
 
 @st.composite
-def mistake(draw: Draw, options: Options) -> str:
+def mistake(draw: t.Callable[..., t.Any], options: Options) -> str:
     """Makes one mistake, and tells which."""
     kind = draw(st.sampled_from(KINDS))
     if kind == "addition":
@@ -91,10 +91,10 @@ def mistake(draw: Draw, options: Options) -> str:
 
 
 @st.composite
-def declarations(draw: Draw) -> tuple[Options, list[str]]:
+def declarations(draw: t.Callable[..., t.Any]) -> tuple[Options, list[str]]:
     """A declaration, and the mistakes in it."""
     options = draw(valid())
-    return options, [draw(mistake(options)) for _ in range(draw(st.sampled_from([0, 1, 1, 2, 2])))]
+    return options, [draw(mistake(options)) for _number in range(draw(st.sampled_from([0, 1, 1, 2, 2])))]
 
 
 def additions_alone() -> t.Iterator[tuple[Options, list[str]]]:

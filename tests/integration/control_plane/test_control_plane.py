@@ -103,7 +103,7 @@ def test_admission_is_kubevirts_own(vm: Vm) -> None:
 def test_a_dry_run_is_judged_and_not_kept(vm: Vm) -> None:
     vm.create(dry_run=True)
     with pytest.raises(ApiError, match="not found"):
-        _ = vm.vm
+        _vm = vm.vm
 
 
 def test_start_and_stop(vm: Vm) -> None:
@@ -259,7 +259,7 @@ class TestAudit:
         vm.api.get(f"{vm.folder}/virtualmachines")
         with audit.record() as requests:
             vm.create("Halted")
-            _ = vm.vm, vm.vm
+            _vms = vm.vm, vm.vm
             vm.act("start")
         vm.api.get(f"{vm.folder}/virtualmachines")
         ours = requests.by("rtvirt-tests")
@@ -281,7 +281,7 @@ class TestUsers:
         kubeconfig = simulator.write_kubeconfig(tmp_path / "kubeconfig", simulator.token_of("viewer"))
         viewer = Vm(simulator.api_with(kubeconfig), namespace)
         with pytest.raises(ApiError) as refused:
-            _ = viewer.vm
+            _vm = viewer.vm
         assert refused.value.status == 403
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "kubevirt.io:view"}
         subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "viewer"}
@@ -320,7 +320,7 @@ class TestFaults:
         vm.create().runs()
         crash("kube-apiserver")
         with pytest.raises(ApiError) as unreachable:
-            _ = vm.vm
+            _vms = vm.vm
         assert unreachable.value.status == 0
         simulator.restart("kube-apiserver")
         until("the VM is known", lambda: vm.printable == "Running")

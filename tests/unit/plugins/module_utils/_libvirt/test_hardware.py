@@ -67,6 +67,6 @@ def test_libvirt_is_asked_only_for_what_is_looked_at_and_once() -> None:
     hardware = Hardware(asked, "x86_64")
     problems(hardware, {})
     assert asked.mock_calls == []
-    for _ in range(2):
+    for _time in range(2):
         problems(hardware, SECURE)
     assert asked.mock_calls == [call.getDomainCapabilities(None, "x86_64", "q35", "qemu")]
