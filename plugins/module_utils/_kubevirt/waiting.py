@@ -143,9 +143,10 @@ def _check_hope(
     :arg since: when each VM was first seen hindered.
     """
     name = outcome.plan.name
-    if outcome.plan.state == "absent" or power_of(vm) == "stopped" or _is_old(outcome, vmi):
+    if outcome.plan.state == "absent" or outcome.plan.wanted == "stopped" or _is_old(outcome, vmi):
         return
-    reason = hopeless(vm, vmi)
+    # What starts a VM stays in it until it has begun to: a strategy, or a request.
+    reason = "it has stopped" if outcome.plan.wanted and power_of(vm) == "stopped" else hopeless(vm, vmi)
     if reason is not None:
         raise WaitError(f"{name}: will not run: {reason}; {described(vm, vmi)}")
     hindrance = hindered(vm, vmi)
