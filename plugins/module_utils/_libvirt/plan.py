@@ -199,7 +199,7 @@ class Planner:
             )
         except PlacementError as error:
             path = manifest.option_path((*POD, "domain", "cpu", "dedicatedCpuPlacement"))
-            raise DeclarationError([Problem(path, error.message)]) from error
+            raise DeclarationError([Problem(path, f"{name}: {error.message}")]) from error
         if context.placement is not None:
             self._placed[name] = context.placement.dedicated
             check_emulator(manifest, context)

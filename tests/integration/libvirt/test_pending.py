@@ -105,7 +105,9 @@ def test_a_record_that_cannot_be_read_breaks_nothing(bed: Bed, free_cpus: None, 
 
 def test_a_failed_start_tells_what_was_done_before(bed: Bed) -> None:
     common = {key: value for key, value in bed.bare().items() if key != "name"}
-    vms = [{"name": bed.name("good")}, {"name": bed.name("bad"), "cpu_model": "no-such-model"}]
+    (bed.folder / "broken").write_text("no kernel")
+    kernel = {"kernelBoot": {"libvirt": {"kernelPath": str(bed.folder / "broken")}}}
+    vms = [{"name": bed.name("good")}, {"name": bed.name("bad"), "spec": {"domain": {"firmware": kernel}}}]
     with pytest.raises(TaskError) as caught:
         run_one(**common, state="running", vms=vms)
     assert bed.power("good") == "running"
