@@ -170,6 +170,8 @@ def _act(session: Session, outcome: Outcome, action: Action, settings: Settings)
         if outcome.vm is None:
             raise RtvirtError(f"{outcome.plan.name}: {action}: somebody has deleted it meanwhile")
         if action != "restart" and power_of(outcome.vm) == outcome.plan.wanted and not _is_going(outcome.vm):
+            # Somebody else's doing, or our own, whose answer was lost on the way.
+            outcome.actions += [action] if refusal.tries > 1 else []
             return
         if time.monotonic() > until or not (_is_going(outcome.vm) or "modified" in refusal.message):
             state = described(outcome.vm, read_one(session, VMIS, outcome.key))
@@ -255,12 +257,12 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
         options["propagationPolicy"] = "Orphan"
         templates = mapping_at(live, "spec").get("dataVolumeTemplates") or []
         outcome.volumes_kept = [str(mapping_at(template, "metadata").get("name")) for template in templates]
-    vmi = None if settings.delete_volumes or outcome.orphaned else read_one(session, VMIS, outcome.key)
+        if not outcome.orphaned and power_of(live) != "stopped":
+            # The instance would be orphaned as well, and go on.
+            _act(session, outcome, "stop", settings)
     try:
         session.delete(object_path(VMS, *outcome.key), options)
         outcome.actions.append("delete")
-        if vmi is not None:
-            session.delete(object_path(VMIS, *outcome.key), {"preconditions": {"uid": vmi["metadata"]["uid"]}})
     except ApiError as error:
         if error.status != 404:
             raise explained(error, outcome.plan.manifest) from error

@@ -13,6 +13,7 @@ merging of named lists is ours.
 from __future__ import annotations
 
 import copy
+import json
 import typing as t
 from dataclasses import dataclass, field
 
@@ -78,7 +79,7 @@ def merge_patch(live: t.Any, wanted: t.Any) -> dict[str, t.Any]:
             deeper = merge_patch(live[key], value)
             if deeper:
                 patch[key] = deeper
-        elif key not in live or live[key] != value:
+        elif key not in live or not _is_equal(live[key], value):
             patch[key] = value
     return patch
 
@@ -167,7 +168,7 @@ def _same(live: t.Any, declared: t.Any, place: Path) -> bool:
     """Whether two values mean the same to the server."""
     if live is None or declared is None:
         return bool(live == declared or declared == [])
-    if isinstance(live, bool) == isinstance(declared, bool) and live == declared:
+    if _is_equal(live, declared):
         return True
     if is_hash(declared) and isinstance(live, str):
         return bool(hashed(live) == declared)
@@ -177,6 +178,11 @@ def _same(live: t.Any, declared: t.Any, place: Path) -> bool:
         return bool(to_fraction(live) == to_fraction(declared))
     except (ConversionError, TypeError):
         return False
+
+
+def _is_equal(one: t.Any, other: t.Any) -> bool:
+    """As JSON has it: to Python, False is 0."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _shown(value: t.Any, place: Path) -> t.Any:

@@ -79,6 +79,8 @@ class Session:
         configuration.retries = False
         self.dry_run = dry_run
         self._configuration = configuration
+        # Without a user and password that a URL may have.
+        self._host = urllib.parse.urlsplit(configuration.host).netloc.rpartition("@")[2]
         # virt-api's own resources answer 406 to who takes nothing but JSON.
         self._headers = (("Accept", "application/json, */*"), ("User-Agent", MANAGER), *access.headers)
         self._pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
@@ -128,7 +130,7 @@ class Session:
         try:
             if answer.status != 200:
                 raise _error(answer.status, answer.read(), "GET", path)
-            for event in _lines(answer, path):
+            for event in _lines(answer, self._host):
                 if event.get("type") == "ERROR":
                     status = event.get("object", {})
                     raise ApiError(str(status.get("message")), int(status.get("code") or 0), str(status.get("reason")))
@@ -176,7 +178,7 @@ class Session:
     ) -> dict[str, t.Any]:
         answer = self._send(method, path, query, body, content_type)
         if answer.status < 300:
-            return _parsed(answer.data or b"{}", path)
+            return _parsed(answer.data or b"{}", self._host)
         error = _error(answer.status, answer.data, method, path)
         error.retry_after = _seconds(answer.headers.get("Retry-After"))
         raise error
@@ -213,26 +215,25 @@ class Session:
                 preload_content=preload,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            host = urllib.parse.urlsplit(url).netloc
-            raise ApiError(f"{method} {path}: cannot reach {host}: {_cause(error)}") from error
+            raise ApiError(f"{method} {path}: cannot reach {self._host}: {_cause(error)}") from error
 
 
-def _lines(answer: t.Any, path: str) -> t.Iterator[dict[str, t.Any]]:
+def _lines(answer: t.Any, host: str) -> t.Iterator[dict[str, t.Any]]:
     rest = b""
     for chunk in answer.stream(amt=None, decode_content=True):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if line.strip():
-                yield _parsed(line, path)
+                yield _parsed(line, host)
 
 
-def _parsed(data: bytes, path: str) -> dict[str, t.Any]:
+def _parsed(data: bytes, host: str) -> dict[str, t.Any]:
     try:
         value = json.loads(data)
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise ApiError(f"{path}: what answers is no Kubernetes API server, but a login page or the like", 200)
+        raise ApiError(f"what answers at {host} is no Kubernetes API server, but a login page or the like", 200)
     return value
 
 

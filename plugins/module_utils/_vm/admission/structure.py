@@ -96,7 +96,7 @@ def _check_leaf(report: Report, value: t.Any, kind: str, path: Path) -> None:
     # A bool is an int to Python, and to no one else.
     fits = isinstance(value, kinds) and (kind == "bool" or not isinstance(value, bool))
     if not fits or (kind == "count" and value < 0):
-        report.add(path, f"is {value!r}: write {wanted}")
+        report.add(path, f"is {_quoted(value, path)}: write {wanted}")
     elif kind == "texts":
         _walk_texts(report, value, path)
 
@@ -127,6 +127,12 @@ def _refuse_unknown(report: Report, fields: dict[str, t.Any], path: Path, key: t
         known = f"write {listed(sorted(fields))}" if fields else "write {}"
         remedy = f"did you mean {close[0]}?" if close else known
         report.add(where, f"libvirt_vm does not know this field: {remedy}")
+
+
+def _quoted(value: t.Any, path: Path) -> str:
+    """A value of the wrong type, for a message: not cloud-init's, which may be a secret, and nothing long."""
+    hidden = isinstance(value, (dict, list)) or any(str(step).startswith("cloudInit") for step in path)
+    return _kind(value) if hidden else repr(value)
 
 
 def _kind(value: t.Any) -> str:
