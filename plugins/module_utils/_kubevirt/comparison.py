@@ -168,7 +168,7 @@ def _same(live: t.Any, declared: t.Any, place: Path) -> bool:
     """Whether two values mean the same to the server."""
     if live is None or declared is None:
         return bool(live == declared or declared == [])
-    if _is_equal(live, declared):
+    if isinstance(live, bool) == isinstance(declared, bool) and live == declared:
         return True
     if is_hash(declared) and isinstance(live, str):
         return bool(hashed(live) == declared)

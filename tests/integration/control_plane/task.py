@@ -86,9 +86,11 @@ class Process:
         self.process.stdin.close()
         self.process.stdin = None
 
-    @property
-    def runs(self) -> bool:
-        return self.process.poll() is None
+    def __del__(self) -> None:
+        """Where a test has failed before it asked for the result."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
     def result(self, timeout: float = 120) -> dict[str, t.Any]:
         try:
