@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import typing as t
 
 import pytest
@@ -216,4 +217,4 @@ def test_after_the_patch_nothing_differs_and_the_rest_is_untouched(live: Tree, d
 def test_a_merge_patch_leads_from_one_to_the_other(live: Tree, wanted: Tree) -> None:
     patch = merge_patch(live, wanted)
     assert apply_patch(live, patch) == wanted
-    assert bool(patch) == (repr(live) != repr(wanted) and live != wanted)
+    assert bool(patch) == (json.dumps(live, sort_keys=True) != json.dumps(wanted, sort_keys=True))
