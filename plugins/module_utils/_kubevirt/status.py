@@ -58,11 +58,13 @@ def power_of(vm: Object) -> Power:
     """
     status, strategy = mapping_at(vm, "status"), strategy_of(vm)
     shown = str(status.get("printableStatus") or "Stopped")
+    requests = {str(one.get("action")): mapping_at(one, "data") for one in status.get("stateChangeRequests") or []}
+    if requests:
+        # Before the strategy, which a paused start of a halted VM changes only when virt-controller sees to it.
+        paused = mapping_at(requests, "Start").get("paused") == "true"
+        return "stopped" if "Start" not in requests else "paused" if paused else "running"
     if strategy == "Halted":
         return "stopped"
-    asked = {str(request.get("action")) for request in status.get("stateChangeRequests") or []}
-    if asked:
-        return "running" if "Start" in asked else "stopped"
     if shown == "Paused":
         return "paused"
     # virt-controller starts a VM when it finds it with one of these strategies for the first time.
