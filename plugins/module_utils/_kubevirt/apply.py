@@ -266,3 +266,5 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
     except ApiError as error:
         if error.status != 404:
             raise explained(error, outcome.plan.manifest) from error
+        # Gone by somebody else's doing, or by our own, whose answer was lost on the way.
+        outcome.actions += ["delete"] if error.tries > 1 else []

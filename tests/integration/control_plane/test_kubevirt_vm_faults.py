@@ -63,9 +63,13 @@ def fleet(bed: Bed, count: int, **options: t.Any) -> dict[str, t.Any]:
 
 
 def comes_back(bed: Bed) -> None:
-    """The API server answers, KubeVirt admits again, and its subresources are to be had."""
+    """The API server answers, KubeVirt admits again, and its subresources are to be had.
+
+    A component that was started again ends at once where a client that looked for it has come by its port.
+    """
 
     def whole() -> None:
+        bed.cluster.script("start")
         bed.api.post(f"{bed.folder}/virtualmachines?dryRun=All", bed.manifest("probe"))
         bed.api.get("/apis/subresources.kubevirt.io/v1")
 

@@ -220,7 +220,7 @@ def test_data_of_the_wrong_type(bed: Bed, played: t.Callable[..., Played]) -> No
         {"cloud_init": word},
         {"cloud_init": {"user_data": [word]}},
         {"cloud_init": {"user_dat": word}},
-        {"cloud_init": {"users": word}},
+        {"cloud_init": {"users": {"name": word}}},
         {"disks": [{"name": "a", "disk": {}, "volume": {"cloudInitNoCloud": word}}]},
         {"disks": [{"name": "a", "disk": {}, "volume": {"cloudInitNoCloud": {"userData": {"password": word}}}}]},
         {"disks": [{"name": "a", "disk": {}, "volume": {"cloudInitNoCloud": {"userData": [word]}}}]},

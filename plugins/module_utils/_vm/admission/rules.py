@@ -23,7 +23,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory i
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.placing import check_placing
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, Backend, Report
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import check_structure, settle_types
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import (
+    check_structure,
+    kind_of,
+    settle_types,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import without_nulls
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
@@ -89,6 +93,7 @@ def convert(options: Options) -> Manifest:
         if isinstance(item, dict) and not isinstance(item.get(nested), (dict, type(None)))
     ]
     problems += _check_cloud_init(options)
+    problems += _check_definition(options)
     if problems:
         raise DeclarationError(problems)
     manifest = from_options(given, options.path)
@@ -108,6 +113,18 @@ def _check_cloud_init(options: Options) -> list[Problem]:
     if short and isinstance(cloud_init.get("user_data"), str):
         message = f"stands beside user_data that is text: write {short[0]} into it, or user_data as a mapping"
         problems.append(Problem(options.path(("cloud_init", short[0])), message))
+    return problems
+
+
+def _check_definition(options: Options) -> list[Problem]:
+    """The mappings of a definition that other options are laid over: something else would be gone without a word."""
+    problems: list[Problem] = []
+    inside: t.Any = options.values.get("definition")
+    for length, step in enumerate(DEVICES, 1):
+        inside = inside.get(step) if isinstance(inside, dict) else None
+        if inside is not None and not isinstance(inside, dict):
+            where = options.path(("definition", *DEVICES[:length]))
+            problems.append(Problem(where, f"is {kind_of(inside)}: write a mapping"))
     return problems
 
 

@@ -21,7 +21,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields i
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report, listed
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["check_structure", "settle_types"]
+__all__ = ["check_structure", "kind_of", "settle_types"]
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
@@ -74,7 +74,7 @@ def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
         _check_leaf(report, value, fields, path)
     elif isinstance(fields, list):
         if not isinstance(value, list):
-            report.add(path, f"is {_kind(value)}: write a list")
+            report.add(path, f"is {kind_of(value)}: write a list")
             return
         for index, item in enumerate(value):
             if item is None:
@@ -82,7 +82,7 @@ def _walk(report: Report, value: t.Any, fields: t.Any, path: Path) -> None:
                 report.add((*path, index), f"is null: write {wanted}, or take it out")
             _walk(report, item, fields[0], (*path, index))
     elif not isinstance(value, dict):
-        report.add(path, f"is {_kind(value)}: write a mapping")
+        report.add(path, f"is {kind_of(value)}: write a mapping")
     else:
         for key, item in value.items():
             if key in fields:
@@ -132,8 +132,8 @@ def _refuse_unknown(report: Report, fields: dict[str, t.Any], path: Path, key: t
 def _quoted(value: t.Any, path: Path) -> str:
     """A value of the wrong type, for a message: not cloud-init's, which may be a secret, and nothing long."""
     hidden = isinstance(value, (dict, list)) or any(str(step).startswith("cloudInit") for step in path)
-    return _kind(value) if hidden else repr(value)
+    return kind_of(value) if hidden else repr(value)
 
 
-def _kind(value: t.Any) -> str:
+def kind_of(value: t.Any) -> str:
     return {dict: "a mapping", list: "a list", str: "text", bool: "a bool"}.get(type(value), "a number")

@@ -923,6 +923,11 @@ VMS: dict[str, tuple[Options, str, str]] = {
         "vms[2].name",
         "declared twice: vms[0]",
     ),
+    "a definition that is no tree of mappings": (
+        vm(definition={"spec": [{"template": {}}]}),
+        "definition.spec",
+        "write a mapping",
+    ),
     "a name twice, from the task": (vm(vms=[{}, {"memory": "2Gi"}]), "vms[1].name", "declared twice"),
     "two VMs of one domain name": (
         {"memory": "1Gi", "vms": [{"name": "b", "namespace": "a"}, {"name": "a_b"}]},
