@@ -85,7 +85,10 @@ class Audit:
 
     def read(self, offset: int) -> t.Iterator[Request]:
         with self.log.open("rb") as log:
-            log.seek(offset)
+            if offset:
+                # To the next whole line: the one that was being written may have been cut in two.
+                log.seek(offset - 1)
+                log.readline()
             for line in log:
                 if line.endswith(b"\n"):
                     yield request(json.loads(line))

@@ -18,7 +18,7 @@ NODE = "node.rtvirt.test/"
 LAST_APPLIED = "rtvirt.core/last-applied"
 #: How the module calls itself.
 AGENT = "rtvirt.core"
-PATIENCE = 30
+PATIENCE = 120
 
 
 def until(what: str, done: t.Callable[[], t.Any], patience: float = PATIENCE) -> t.Any:

@@ -20,7 +20,7 @@ from ansible_collections.rtvirt.core.tests.control_plane.cluster import SCRIPT, 
 from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import Bed
 
 KUBEVIRT = "/apis/kubevirt.io/v1"
-PATIENCE = 30
+PATIENCE = 60
 
 
 @pytest.fixture(scope="session")
