@@ -40,6 +40,9 @@ _BUSY = 30.0
 
 _PAUSE = 0.2
 
+#: Seconds that a guest may take to stop before its VM is deleted. KubeVirt's own grace is 180.
+_STOPPING = 200.0
+
 #: Actions after which no instance is left that could lack anything.
 _RENEWING = frozenset(("create", "start", "start paused", "stop", "restart"))
 
@@ -246,6 +249,17 @@ def _required(vm: t.Mapping[str, t.Any] | None) -> bool:
     return wanted and not _is_newest(vm, "observedGeneration")
 
 
+def _await_no_instance(session: Session, outcome: Outcome) -> None:
+    """An instance that still goes keeps the garbage collector from orphaning what its VM owns."""
+    until = time.monotonic() + _STOPPING
+    while read_one(session, VMIS, outcome.key) is not None:
+        if time.monotonic() > until:
+            raise RtvirtError(
+                f"{outcome.plan.name}: stops for more than {_STOPPING:g} s: run the task again, to delete it"
+            )
+        time.sleep(_PAUSE)
+
+
 def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
     live = outcome.plan.live
     if live is None or live["metadata"].get("deletionTimestamp"):
@@ -260,6 +274,8 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
         if not outcome.orphaned and power_of(live) != "stopped":
             # The instance would be orphaned as well, and go on.
             _act(session, outcome, "stop", settings)
+        if not outcome.orphaned and not session.dry_run:
+            _await_no_instance(session, outcome)
     try:
         session.delete(object_path(VMS, *outcome.key), options)
         outcome.actions.append("delete")

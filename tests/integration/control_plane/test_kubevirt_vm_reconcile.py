@@ -367,7 +367,8 @@ def test_a_second_writer_is_not_overwritten(bed: Bed, monkeypatch: pytest.Monkey
         done = run_one(**bed.bare(cpu_cores=4, disks=[disk("a"), disk("b")]))
     assert between.seen == 1
     assert done["actions"] == ["update"]
-    assert [one.code for one in requests.of("patch", "virtualmachines")] == [409, 200]
+    codes = [one.code for one in requests.of("patch", "virtualmachines")]
+    assert (codes[-1], {*codes[:-1]}) == (200, {409})
     assert bed.pod()["hostname"] == "theirs"
     assert disks(bed) == (["a", "theirs", "b"], ["a", "theirs", "b"])
     assert bed.pod()["domain"]["cpu"]["cores"] == 4
