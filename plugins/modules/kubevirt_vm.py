@@ -292,13 +292,13 @@ import random
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import (
     AUTHENTICATION,
     access_from,
     secrets_of,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.fleet import apply_all, plan_all, try_shapes
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.results import describe_outcome, diff_of, shown
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Session
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.waiting import Waits, check_waits, wait_for_all
@@ -347,7 +347,6 @@ ARGUMENTS: dict[str, t.Any] = {
 #: Failures whose reasons stand in the message; each VM has its own.
 _TOLD = 3
 
-
 #: Letters and length of the ends that Kubernetes gives generated names.
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _LENGTH = 5
@@ -393,29 +392,25 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
     settings = settings_from(params)
     waits = Waits(params["wait_timeout"], tuple(params["wait_for"]), params["unschedulable_grace"])
     check_waits(waits)
-    session = Session(access_from(params), dry_run=check_mode, connections=params["concurrency"])
-    plans = plan_all(session, manifests, state, power_alone=power_alone)
-    if len(plans) > 1 and not check_mode:
-        try_shapes(session.trying(), plans)
-    outcomes = apply_all(session, plans, settings, concurrency=params["concurrency"], go_on=params["continue_on_error"])
-    if params["wait"] and not check_mode:
-        wait_for_all(session, outcomes, waits)
+    with Session(access_from(params), dry_run=check_mode, connections=params["concurrency"]) as session:
+        plans = plan_all(session, manifests, state, power_alone=power_alone)
+        if len(plans) > 1 and not check_mode:
+            try_shapes(session.trying(), plans)
+        go_on = params["continue_on_error"]
+        outcomes = apply_all(session, plans, settings, concurrency=params["concurrency"], go_on=go_on)
+        if params["wait"] and not check_mode:
+            wait_for_all(session, outcomes, waits)
     return described(outcomes, several=params["vms"] is not None)
 
 
 def described(outcomes: list[Outcome], *, several: bool) -> dict[str, t.Any]:
     """:raises RtvirtError: where a VM has failed, with what became of all of them."""
-    vms = [describe_outcome(outcome) for outcome in outcomes]
+    result = task_result([describe_outcome(outcome) for outcome in outcomes], several=several)
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if failed:
-        first = failed[0]
-        message = (
-            first.message
-            if len(failed) == 1
-            else f"{len(failed)} VMs have failed: {'; '.join(e.message for e in failed[:3])}"
-        )
-        raise RtvirtError(message, **{**first.details, "vms": vms, "changed": any(vm["changed"] for vm in vms)})
-    result = task_result(vms, several=several)
+        count = f"{len(failed)} VMs have failed: " if len(failed) > 1 else ""
+        message = count + "; ".join(error.message for error in failed[:_TOLD])
+        raise RtvirtError(message, **{**failed[0].details, **result})
     if not several:
         result["result"] = {**shown(outcomes[0].vm), **result["result"]}
     result["diff"] = [diff_of(outcome) for outcome in outcomes if outcome.actions]

@@ -209,43 +209,25 @@ api_found:
   sample: true
 """
 
-import time
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import (
-    DeclarationError,
-    Problem,
-    RtvirtError,
-    WaitError,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import (
     AUTHENTICATION,
     access_from,
     secrets_of,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import (
-    VMIS,
-    VMS,
-    Key,
-    action_path,
-    object_path,
-    read_all,
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.lookup import (
+    CONCURRENCY,
+    Sought,
+    ask_guests,
+    find_vmis,
+    find_vms,
+    wait_for,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record import read_record
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.results import shown
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import (
-    addresses,
-    condition,
-    described,
-    hopeless,
-    power_of,
-    strategy_of,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.watch import Watch
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.results import describe_vm, shown
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Session
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 ARGUMENTS: dict[str, t.Any] = {
     **AUTHENTICATION,
@@ -263,35 +245,9 @@ ARGUMENTS: dict[str, t.Any] = {
     "api_version": {"type": "str"},
 }
 
-Object = dict[str, t.Any]
-Objects = dict[Key, Object]
 
-#: Guest agents that are asked at the same time.
-_CONCURRENCY = 8
-
-
-def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> Object:
-    names = _names(params)
-    session = Session(access_from(params), connections=_CONCURRENCY)
-    vms = read_vms(session, params, names)
-    if params["wait"]:
-        namespace = params["namespace"]
-        keys = [(namespace, name) for name in names] if namespace and names and not _selectors(params) else [*vms]
-        vms, vmis = wait_for(session, keys, params["running"] is not False, params["wait_timeout"])
-    else:
-        vmis = read_vmis(session, vms, params["namespace"])
-    guests = ask_guests(session, vmis) if params["guest_agent"] else {}
-    ordered = sorted(vms)
-    return {
-        "changed": False,
-        "api_found": True,
-        "vms": [describe(vms[key], vmis.get(key), guests.get(key, {})) for key in ordered],
-        "resources": [shown(vms[key]) for key in ordered],
-    }
-
-
-def _names(params: t.Mapping[str, t.Any]) -> list[str] | None:
-    """The names that were asked for, None for all. :raises DeclarationError: for options that contradict each other."""
+def sought_by(params: t.Mapping[str, t.Any]) -> Sought:
+    """:raises DeclarationError: for options that contradict each other."""
     problems = []
     if params["name"] is not None and params["names"] is not None:
         problems.append(Problem("names", "stands beside name: write one of them"))
@@ -301,128 +257,28 @@ def _names(params: t.Mapping[str, t.Any]) -> list[str] | None:
         problems.append(Problem("wait_timeout", f"is {params['wait_timeout']}: write 0 or more seconds"))
     if problems:
         raise DeclarationError(problems)
-    return [params["name"]] if params["name"] is not None else params["names"]
+    names = params["names"] if params["name"] is None else [params["name"]]
+    return Sought(params["namespace"], names, params["label_selectors"] or [], params["field_selectors"] or [])
 
 
-def _selectors(params: t.Mapping[str, t.Any]) -> dict[str, str]:
-    given = {"labelSelector": params["label_selectors"], "fieldSelector": params["field_selectors"]}
-    return {key: ",".join(selectors) for key, selectors in given.items() if selectors}
-
-
-def read_vms(session: Session, params: t.Mapping[str, t.Any], names: list[str] | None) -> Objects:
-    """The VMs that were asked for, by one list."""
-    namespace, query = params["namespace"], _selectors(params)
-    if names is not None and namespace and not query:
-        return read_all(session, VMS, ((namespace, name) for name in names))
-    if names is not None and len(names) == 1:
-        query["fieldSelector"] = ",".join([f"metadata.name={names[0]}", *(params["field_selectors"] or [])])
-    return _listed(session, VMS, namespace, lambda key: names is None or key[1] in names, query)
-
-
-def read_vmis(session: Session, vms: Objects, namespace: str | None) -> Objects:
-    """The instances of VMs, by one list; none is asked for where no VM has one."""
-    having = {key for key, vm in vms.items() if mapping_at(vm, "status").get("created") or power_of(vm) != "stopped"}
-    if namespace or len(having) <= 1:
-        return read_all(session, VMIS, having)
-    return _listed(session, VMIS, None, having.__contains__, {})
-
-
-def _listed(
-    session: Session, kind: str, namespace: str | None, wanted: t.Callable[[Key], bool], query: t.Mapping[str, str]
-) -> Objects:
-    found: Objects = {}
-    try:
-        for page in session.pages(object_path(kind, namespace), **query):
-            for item in page.get("items") or []:
-                key = (item["metadata"]["namespace"], item["metadata"]["name"])
-                if wanted(key):
-                    found[key] = item
-    except ApiError as error:
-        if error.status == 403 and namespace is None:
-            raise RtvirtError(f"namespace: write one that you may list: {error.message}", **error.details) from error
-        if error.status == 404:
-            raise RtvirtError(f"this cluster has no KubeVirt: {error.message}", **error.details) from error
-        raise
-    return found
-
-
-def wait_for(session: Session, keys: list[Key], running: bool, seconds: int) -> tuple[Objects, Objects]:
-    """Wait until VMs are ready, or have no instance. :raises WaitError: where one does not get there."""
-    deadline = time.monotonic() + seconds
-    waiting = set(keys)
-    with Watch(session, keys, deadline) as watch:
-        while waiting:
-            watch.next_change(deadline - time.monotonic())
-            if watch.is_complete:
-                waiting = {key for key in waiting if not _is_there(watch, key, running)}
-            if waiting and time.monotonic() >= deadline:
-                key = min(waiting)
-                goal = "ready" if running else "stopped"
-                state = described(watch.get(VMS, key), watch.get(VMIS, key))
-                raise WaitError(f"{key[0]}/{key[1]}: not {goal} within {seconds} s: {state}")
-        found = {kind: {key: watch.get(kind, key) for key in keys} for kind in (VMS, VMIS)}
-    vms, vmis = ({key: one for key, one in found[kind].items() if one is not None} for kind in (VMS, VMIS))
-    return vms, vmis
-
-
-def _is_there(watch: Watch, key: Key, running: bool) -> bool:
-    vm, vmi = watch.get(VMS, key), watch.get(VMIS, key)
-    if vm is None:
-        return False
-    if not running:
-        return vmi is None and not mapping_at(vm, "status").get("created")
-    reason = hopeless(vm, vmi)
-    if reason is not None:
-        raise WaitError(f"{key[0]}/{key[1]}: will not run: {reason}; {described(vm, vmi)}")
-    # The VM's word comes a moment after its instance's, and may be that of an instance before.
-    return all(condition(thing, "Ready").get("status") == "True" for thing in (vm, vmi))
-
-
-def ask_guests(session: Session, vmis: Objects) -> dict[Key, Object]:
-    """What the connected guest agents say; nothing of one that goes away meanwhile."""
-
-    def ask(key: Key) -> Object:
-        try:
-            return session.get(action_path(VMIS, key, "guestosinfo"))
-        except ApiError as error:
-            if error.status in (401, 403):
-                raise
-            return {}
-
-    connected = [key for key, vmi in vmis.items() if condition(vmi, "AgentConnected").get("status") == "True"]
-    with ThreadPoolExecutor(max_workers=_CONCURRENCY) as pool:
-        return dict(zip(connected, pool.map(ask, connected)))
-
-
-def describe(vm: Object, vmi: Object | None, guest: Object) -> Object:
-    metadata, status = mapping_at(vm, "metadata"), mapping_at(vmi, "status")
-    known = {"os": status["guestOSInfo"]} if status.get("guestOSInfo") else {}
+def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
+    """Find the VMs that are asked for and describe them."""
+    sought = sought_by(params)
+    with Session(access_from(params), connections=CONCURRENCY) as session:
+        vms = find_vms(session, sought)
+        if params["wait"]:
+            running = params["running"] is not False
+            vms, vmis = wait_for(session, sought.keys or [*vms], running, params["wait_timeout"])
+        else:
+            vmis = find_vmis(session, vms, sought.namespace)
+        guests = ask_guests(session, vmis) if params["guest_agent"] else {}
+    ordered = sorted(vms)
     return {
-        "name": metadata["name"],
-        "namespace": metadata["namespace"],
-        "state": "deleting" if metadata.get("deletionTimestamp") else power_of(vm),
-        "status": mapping_at(vm, "status").get("printableStatus"),
-        "run_strategy": strategy_of(vm),
-        "managed": read_record(vm) is not None,
-        "restart_required": condition(vm, "RestartRequired").get("status") == "True",
-        "labels": mapping_at(metadata, "labels"),
-        "conditions": list(dict.fromkeys([*conditions(vmi), *conditions(vm)])),
-        "phase": status.get("phase"),
-        "node": status.get("nodeName"),
-        "addresses": addresses(vmi),
-        "guest": {
-            **known,
-            **{key: value for key, value in guest.items() if key not in ("apiVersion", "kind", "metadata")},
-        },
-        "vmi": shown(vmi),
+        "changed": False,
+        "api_found": True,
+        "vms": [describe_vm(vms[key], vmis.get(key), guests.get(key, {})) for key in ordered],
+        "resources": [shown(vms[key]) for key in ordered],
     }
-
-
-def conditions(thing: Object | None) -> t.Iterator[str]:
-    """Conditions in words: ``Ready=False (PodTerminating: virt-launcher pod is terminating)``."""
-    for one in mapping_at(thing, "status").get("conditions") or []:
-        reasons = [str(one[key]) for key in ("reason", "message") if one.get(key)]
-        yield f"{one.get('type')}={one.get('status')}" + (f" ({': '.join(reasons)})" if reasons else "")
 
 
 def main() -> None:

@@ -13,8 +13,9 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import Outcome, Settings, apply_vm
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import apply_vm
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import VMS, object_path, read_all
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import VmPlan, plan_power, plan_vm
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session

@@ -12,10 +12,11 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 
-__all__ = ["VMIS", "VMS", "Key", "action_path", "object_path", "read_all", "read_one"]
+__all__ = ["VMIS", "VMS", "Key", "Objects", "action_path", "listed", "object_path", "read_all", "read_one"]
 
 #: (namespace, name)
 Key = tuple[str, str]
+Objects = dict[Key, dict[str, t.Any]]
 
 VMS = "virtualmachines"
 VMIS = "virtualmachineinstances"
@@ -43,33 +44,37 @@ def read_one(session: Session, kind: str, key: Key) -> dict[str, t.Any] | None:
         raise
 
 
-def read_all(session: Session, kind: str, wanted: t.Iterable[Key]) -> dict[Key, dict[str, t.Any]]:
+def read_all(session: Session, kind: str, wanted: t.Iterable[Key]) -> Objects:
     """The objects that are there of those that are wanted: one paged list for each namespace."""
     names: dict[str, set[str]] = {}
     for namespace, name in wanted:
         names.setdefault(namespace, set()).add(name)
-    found: dict[Key, dict[str, t.Any]] = {}
+    found: Objects = {}
     for namespace, here in names.items():
+        query = {"fieldSelector": f"metadata.name={min(here)}"} if len(here) <= _FEW else {}
         try:
-            found.update(_listed(session, kind, namespace, here))
+            found.update((key, item) for key, item in listed(session, kind, namespace, **query) if key[1] in here)
         except ApiError as error:
-            if error.status == 404:
-                raise RtvirtError("this cluster has no KubeVirt: it knows no virtualmachines") from error
             if error.status != 403:
                 raise
             # Who may not list may still be allowed to get.
-            for name in here:
-                one = read_one(session, kind, (namespace, name))
-                if one is not None:
-                    found[namespace, name] = one
+            one_by_one = {(namespace, name): read_one(session, kind, (namespace, name)) for name in here}
+            found.update((key, item) for key, item in one_by_one.items() if item is not None)
     return found
 
 
-def _listed(session: Session, kind: str, namespace: str, names: set[str]) -> dict[Key, dict[str, t.Any]]:
-    query = {"fieldSelector": f"metadata.name={min(names)}"} if len(names) <= _FEW else {}
-    return {
-        (namespace, item["metadata"]["name"]): {"apiVersion": page.get("apiVersion"), **item}
-        for page in session.pages(object_path(kind, namespace), **query)
-        for item in page.get("items") or []
-        if item["metadata"]["name"] in names
-    }
+def listed(
+    session: Session, kind: str, namespace: str | None, **query: str
+) -> t.Iterator[tuple[Key, dict[str, t.Any]]]:
+    """The objects of a list, as the server would show each alone: those of a list have no apiVersion of their own."""
+    try:
+        for page in session.pages(object_path(kind, namespace), **query):
+            for item in page.get("items") or []:
+                metadata = item["metadata"]
+                yield (metadata["namespace"], metadata["name"]), {"apiVersion": page.get("apiVersion"), **item}
+    except ApiError as error:
+        if error.status == 404:
+            raise RtvirtError(f"this cluster has no KubeVirt: it knows no {kind}", **error.details) from error
+        if error.status == 403 and namespace is None:
+            raise RtvirtError(f"namespace: write one that you may list: {error.message}", **error.details) from error
+        raise

@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import Outcome
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import Difference
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.managers import manager_of
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record import LAST_APPLIED, declared_part
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import addresses, power_of
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record import (
+    LAST_APPLIED,
+    declared_part,
+    read_record,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import (
+    addresses,
+    conditions,
+    power_of,
+    restart_required,
+    strategy_of,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import unprinted
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
-__all__ = ["describe_outcome", "diff_of", "shown"]
+__all__ = ["describe_outcome", "describe_vm", "diff_of", "shown"]
 
 #: Annotations that hold a whole manifest as text, cloud-init's data in it: our record, and what kubectl leaves.
 _RECORDS = (LAST_APPLIED, "kubectl.kubernetes.io/last-applied-configuration")
@@ -54,6 +64,32 @@ def describe_outcome(outcome: Outcome) -> dict[str, t.Any]:
     state = there if outcome.error is not None else plan.wanted or there
     status = mapping_at(outcome.vm, "status").get("printableStatus")
     return {**result, "state": state, "printable_status": status, "addresses": addresses(outcome.vmi)}
+
+
+def describe_vm(vm: dict[str, t.Any], vmi: dict[str, t.Any] | None, guest: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What is known of a VM.
+
+    :arg guest: what its guest agent says, empty where it was not asked.
+    """
+    metadata, status = mapping_at(vm, "metadata"), mapping_at(vmi, "status")
+    told = {key: value for key, value in guest.items() if key not in ("apiVersion", "kind", "metadata")}
+    system = status.get("guestOSInfo")
+    return {
+        "name": metadata["name"],
+        "namespace": metadata["namespace"],
+        "state": "deleting" if metadata.get("deletionTimestamp") else power_of(vm),
+        "status": mapping_at(vm, "status").get("printableStatus"),
+        "run_strategy": strategy_of(vm),
+        "managed": read_record(vm) is not None,
+        "restart_required": restart_required(vm),
+        "labels": mapping_at(metadata, "labels"),
+        "conditions": list(dict.fromkeys(text for thing in (vmi, vm) for text, _why in conditions(thing))),
+        "phase": status.get("phase"),
+        "node": status.get("nodeName"),
+        "addresses": addresses(vmi),
+        "guest": {"os": system, **told} if system else told,
+        "vmi": shown(vmi),
+    }
 
 
 def diff_of(outcome: Outcome) -> dict[str, t.Any]:

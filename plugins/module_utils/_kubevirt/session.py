@@ -10,6 +10,7 @@ used: a manifest stays the plain values that it is.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import random
@@ -67,7 +68,7 @@ class ApiError(RtvirtError):
 
 
 class Session:
-    """An open connection pool to one cluster; many threads may use it.
+    """An open connection pool to one cluster; many threads may use it. As a context it closes its connections.
 
     :arg dry_run: have the server check and answer every write, and keep none.
     """
@@ -84,6 +85,19 @@ class Session:
         # virt-api's own resources answer 406 to who takes nothing but JSON.
         self._headers = (("Accept", "application/json, */*"), ("User-Agent", MANAGER), *access.headers)
         self._pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
+        self._watched: set[t.Any] = set()
+        self._closed = False
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self._closed = True
+        for answer in tuple(self._watched):
+            # urllib3 has it since 2.3. A watch that reads on is one of a daemon thread, and ends with the module.
+            with contextlib.suppress(AttributeError, RuntimeError, ValueError, OSError):
+                answer.shutdown()
+        self._pool.clear()
 
     def trying(self) -> Session:
         """The same session, whose writes the server only checks."""
@@ -127,9 +141,12 @@ class Session:
         query = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
         query["timeoutSeconds"] = str(max(1, int(seconds)))
         answer = self._send("GET", path, query, None, "", preload=False, timeout=seconds + 5)
+        self._watched.add(answer)
         try:
             if answer.status != 200:
                 raise _error(answer.status, answer.read(), "GET", path)
+            if self._closed:
+                return
             for event in _lines(answer, self._host):
                 if event.get("type") == "ERROR":
                     status = event.get("object", {})
@@ -138,6 +155,7 @@ class Session:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiError(f"the watch of {path} broke off: {_cause(error)}") from error
         finally:
+            self._watched.discard(answer)
             answer.close()
 
     def _writing(self) -> dict[str, str]:

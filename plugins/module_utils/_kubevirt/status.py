@@ -18,10 +18,15 @@ __all__ = [
     "STARTING",
     "addresses",
     "condition",
+    "conditions",
     "described",
     "hindered",
     "hopeless",
+    "is_going",
+    "is_ready",
+    "is_seen",
     "power_of",
+    "restart_required",
     "strategy_of",
 ]
 
@@ -79,12 +84,52 @@ def condition(thing: Object | None, kind: str) -> dict[str, t.Any]:
     return next((one for one in found if one.get("type") == kind), {})
 
 
+def conditions(thing: Object | None) -> t.Iterator[tuple[str, bool]]:
+    """Conditions in words, ``Ready=False (PodTerminating: virt-launcher pod is terminating)``, and if they say why."""
+    for one in mapping_at(thing, "status").get("conditions") or []:
+        reasons = [str(one[key]) for key in ("reason", "message") if one.get(key)]
+        why = f" ({': '.join(reasons)})" if reasons else ""
+        yield f"{one.get('type')}={one.get('status')}{why}", bool(reasons)
+
+
+def is_ready(vm: Object | None, vmi: Object | None) -> bool:
+    """Whether a VM runs and is ready: the VM's word comes after its instance's, and may be about the one before."""
+    return all(condition(thing, "Ready").get("status") == "True" for thing in (vm, vmi))
+
+
+def is_going(vm: Object) -> bool:
+    """Whether KubeVirt is about to end the VM's instance, and takes no new orders until it has."""
+    status = mapping_at(vm, "status")
+    return status.get("printableStatus") in _GOING or (bool(status.get("created")) and power_of(vm) == "stopped")
+
+
+def is_seen(vm: Object) -> bool:
+    """Whether virt-controller has seen the VM's newest version."""
+    return _is_newest(vm, "desiredGeneration")
+
+
+def restart_required(vm: Object | None) -> bool:
+    """Whether KubeVirt says that a restart is required, and one would help.
+
+    observedGeneration is the version that the instance is of. KubeVirt 1.8 wants a restart of some instances that are
+    of the newest one: it takes a number of sockets that it filled in itself for a change.
+    """
+    wanted = condition(vm, "RestartRequired").get("status") == "True"
+    return wanted and not _is_newest(vm, "observedGeneration")
+
+
+def _is_newest(vm: Object | None, field_name: str) -> bool:
+    generation = mapping_at(vm, "status").get(field_name)
+    return generation is not None and int(generation) >= int(mapping_at(vm, "metadata").get("generation") or 0)
+
+
 def addresses(vmi: Object | None) -> list[str]:
     """IP addresses of an instance, the first interface's first."""
     found: list[str] = []
     for interface in mapping_at(vmi, "status").get("interfaces") or []:
-        found += interface.get("ipAddresses") or [interface["ipAddress"]] if interface.get("ipAddress") else []
-    return list(dict.fromkeys(found))
+        # ipAddress is the first of ipAddresses, which older versions do not have.
+        found += interface.get("ipAddresses") or [interface.get("ipAddress")]
+    return [address for address in dict.fromkeys(found) if address]
 
 
 def hopeless(vm: Object, vmi: Object | None) -> str | None:
@@ -116,10 +161,5 @@ def described(vm: Object | None, vmi: Object | None) -> str:
         return "there is no such VM"
     words = [f"status {mapping_at(vm, 'status').get('printableStatus') or 'unknown'}"]
     words.append(f"instance in phase {mapping_at(vmi, 'status').get('phase')}" if vmi else "no instance")
-    for thing in (vmi, vm):
-        for one in mapping_at(thing, "status").get("conditions") or []:
-            reasons = [str(one[key]) for key in ("reason", "message") if one.get(key)]
-            text = f"{one.get('type')}={one.get('status')}" + (f" ({': '.join(reasons)})" if reasons else "")
-            if reasons and text not in words:
-                words.append(text)
-    return ", ".join(words)
+    words += [text for thing in (vmi, vm) for text, says_why in conditions(thing) if says_why]
+    return ", ".join(dict.fromkeys(words))

@@ -17,8 +17,8 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import (
     RtvirtError,
     WaitError,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import Outcome
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import VMIS, VMS
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import (
     addresses,
@@ -26,6 +26,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status impor
     described,
     hindered,
     hopeless,
+    is_ready,
     power_of,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.watch import Watch
@@ -127,8 +128,7 @@ def _holds(text: str, vm: dict[str, t.Any], vmi: dict[str, t.Any]) -> bool:
     if text == "address":
         return bool(addresses(vmi))
     if text == "ready":
-        # The VM's word alone may still be about the instance before.
-        return all(condition(thing, "Ready").get("status") == "True" for thing in (vm, vmi))
+        return is_ready(vm, vmi)
     name, _equals, wanted = text.partition("=")
     kind = "AgentConnected" if name == "agent" else name
     found = condition(vmi, kind) or condition(vm, kind)

@@ -29,21 +29,46 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session impo
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
 
 
+class Stream:
+    """The answer to a watch, which goes on until its connection is shut down."""
+
+    status = 200
+
+    def __init__(self) -> None:
+        self.shut = self.closed = False
+
+    def stream(self, **_more: t.Any) -> t.Iterator[bytes]:
+        while not self.shut:
+            yield b'{"type": "BOOKMARK"}\n'
+
+    def shutdown(self) -> None:
+        self.shut = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class Answers:
     """The connection pool: gives the answers that a test has for it."""
 
     def __init__(self, *answers: t.Any) -> None:
         self.answers = list(answers)
         self.sent: list[tuple[str, str, t.Any, t.Any]] = []
+        self.cleared = False
 
     def request(self, method: str, url: str, **more: t.Any) -> t.Any:
         self.sent.append((method, url, more.get("headers"), more.get("body")))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, Stream):
+            return answer
         status, body, *headers = answer
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return urllib3.HTTPResponse(io.BytesIO(data), status=status, headers=headers[0] if headers else {})
+
+    def clear(self) -> None:
+        self.cleared = True
 
 
 @pytest.fixture
@@ -172,6 +197,17 @@ def test_a_dry_run_is_one_of_every_write() -> None:
     assert all(json.loads(body)["dryRun"] == ["All"] for _method, _url, _headers, body in pool.sent[2:])
     other = session((200, {}))[0].trying()
     assert other.dry_run
+
+
+def test_its_end_closes_connections_and_ends_watches() -> None:
+    streams = [Stream(), Stream()]
+    one, pool = session(*streams)
+    with one:
+        watching = one.watch("/x", "1", 10)
+        assert next(watching) == {"type": "BOOKMARK"}
+    assert pool.cleared
+    assert [*watching] == [*one.watch("/x", "1", 10)] == []
+    assert all(stream.closed for stream in streams)
 
 
 def test_pages() -> None:

@@ -11,10 +11,15 @@ import pytest
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import (
     addresses,
     condition,
+    conditions,
     described,
     hindered,
     hopeless,
+    is_going,
+    is_ready,
+    is_seen,
     power_of,
+    restart_required,
     strategy_of,
 )
 
@@ -143,3 +148,56 @@ def test_described() -> None:
     assert condition(vmi, "Ready") == ready
     assert condition(None, "Ready") == {}
     assert described(None, None)
+
+
+def test_conditions_in_words() -> None:
+    thing = {
+        "status": {
+            "conditions": [
+                {"type": "Ready", "status": "True"},
+                {"type": "Synchronized", "status": "False", "reason": "Failed", "message": "quota exceeded"},
+            ]
+        }
+    }
+    assert [*conditions(thing)] == [("Ready=True", False), ("Synchronized=False (Failed: quota exceeded)", True)]
+    assert [*conditions(None)] == [*conditions({"status": {"conditions": None}})] == []
+
+
+@pytest.mark.parametrize(
+    ("vm_says", "vmi_says", "ready"), [("True", "True", True), ("True", "False", False), ("False", "True", False)]
+)
+def test_ready_is_what_both_say(vm_says: str, vmi_says: str, ready: bool) -> None:
+    both = ({"status": {"conditions": [{"type": "Ready", "status": says}]}} for says in (vm_says, vmi_says))
+    assert is_ready(*both) == ready
+    assert not is_ready({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, None)
+
+
+@pytest.mark.parametrize(
+    ("thing", "going"),
+    [
+        (vm("Always", "Running", created=True), False),
+        (vm("Always", "Terminating", created=True), True),
+        (vm("Manual", "Stopping", created=True), True),
+        (vm("Halted", "Running", created=True), True),
+        (vm("Halted", "Stopped"), False),
+    ],
+)
+def test_an_instance_that_goes(thing: dict[str, t.Any], going: bool) -> None:
+    assert is_going(thing) == going
+
+
+@pytest.mark.parametrize(
+    ("says", "observed", "required"),
+    [("True", 1, True), ("True", None, True), ("True", 2, False), ("False", 1, False), (None, 1, False)],
+)
+def test_a_restart_is_required_where_one_would_help(says: str | None, observed: int | None, required: bool) -> None:
+    """KubeVirt 1.8 has the condition on VMs too whose instance is of the newest version."""
+    found = [] if says is None else [{"type": "RestartRequired", "status": says}]
+    thing = vm("Always", "Running", conditions=found, observedGeneration=observed)
+    assert restart_required({**thing, "metadata": {"generation": 2}}) == required
+    assert not restart_required(None)
+
+
+@pytest.mark.parametrize(("desired", "seen"), [(2, True), (1, False), (None, False)])
+def test_the_newest_version_is_seen(desired: int | None, seen: bool) -> None:
+    assert is_seen({**vm("Always", "Running", desiredGeneration=desired), "metadata": {"generation": 2}}) == seen
