@@ -22,12 +22,17 @@ PATIENCE = 120
 
 
 def until(what: str, done: t.Callable[[], t.Any], patience: float = PATIENCE) -> t.Any:
-    """Waits for a truthy answer, and gives it."""
+    """Waits for a truthy answer, through errors of the server, and gives it."""
     deadline = time.monotonic() + patience
-    while not (answer := done()):
-        assert time.monotonic() < deadline, f"waited {patience} s until {what}"
+    while True:
+        last = ""
+        try:
+            if answer := done():
+                return answer
+        except ApiError as error:
+            last = f": {error}"
+        assert time.monotonic() < deadline, f"waited {patience} s until {what}{last}"
         time.sleep(0.05)
-    return answer
 
 
 def schedule(**times: str) -> dict[str, str]:
@@ -103,7 +108,11 @@ class Bed:
         return next((one["status"] for one in conditions if one["type"] == kind), None)
 
     def power(self, name: str = "vm") -> str:
-        """What the VM does, as its instance and not its specification has it; empty for neither of all."""
+        """What the VM does, as its instance and not its specification has it, once it is on its way no more."""
+        return str(until(f"{name} is in any state", lambda: self._power_now(name)))
+
+    def _power_now(self, name: str) -> str:
+        """Empty between two states."""
         if self.find(name) is None:
             return "absent" if self.vmi(name) is None else ""
         vmi = self.vmi(name)
@@ -116,7 +125,7 @@ class Bed:
         return "running" if self.printable(name) == "Running" and self.condition("Ready", name) == "True" else ""
 
     def comes_to(self, power: str, name: str = "vm") -> None:
-        until(f"{name} is {power}", lambda: self.power(name) == power)
+        until(f"{name} is {power}", lambda: self._power_now(name) == power)
 
     def versions(self, name: str = "vm") -> tuple[str | None, ...]:
         """Of the VM and its instance, once nothing writes to them any more."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 import typing as t
 import uuid
 from pathlib import Path
@@ -14,13 +13,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.tests.conftest import missing
-from ansible_collections.rtvirt.core.tests.control_plane.api import ApiError
 from ansible_collections.rtvirt.core.tests.control_plane.audit import Audit
 from ansible_collections.rtvirt.core.tests.control_plane.cluster import SCRIPT, Cluster
-from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import Bed
-
-KUBEVIRT = "/apis/kubevirt.io/v1"
-PATIENCE = 60
+from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import KUBEVIRT, PATIENCE, Bed, until
 
 
 @pytest.fixture(scope="session")
@@ -87,20 +82,6 @@ def clear(cluster: Cluster, namespace: str) -> None:
     for resource in ("virtualmachines", "virtualmachineinstances"):
         path = f"{KUBEVIRT}/namespaces/{namespace}/{resource}"
         # With many of them the API server answers that its time is over, and has deleted some.
-        until(f"{resource} are deleted", lambda path=path: cluster.api.delete(path), PATIENCE * 4)
-        until(f"no {resource} in {namespace}", lambda path=path: not cluster.api.get(path)["items"], PATIENCE * 4)
+        until(f"{resource} are deleted", lambda path=path: cluster.api.delete(path), PATIENCE * 2)
+        until(f"no {resource} in {namespace}", lambda path=path: not cluster.api.get(path)["items"], PATIENCE * 2)
     cluster.api.delete(f"/api/v1/namespaces/{namespace}")
-
-
-def until(what: str, done: t.Callable[[], t.Any], patience: float = PATIENCE) -> t.Any:
-    """Waits for a truthy answer, and gives it."""
-    deadline = time.monotonic() + patience
-    while True:
-        last: t.Any = None
-        try:
-            if answer := done():
-                return answer
-        except ApiError as error:
-            last = error
-        assert time.monotonic() < deadline, f"waited {patience} s until {what}{f': {last}' if last else ''}"
-        time.sleep(0.05)

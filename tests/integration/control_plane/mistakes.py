@@ -36,9 +36,10 @@ def places(value: t.Any, at: Place = ()) -> t.Iterator[Place]:
 
 
 def holder(options: Options, place: Place) -> t.Any:
+    held: t.Any = options
     for step in place[:-1]:
-        options = options[step]  # type: ignore[index]
-    return options
+        held = held[step]
+    return held
 
 
 def is_free(place: Place) -> bool:

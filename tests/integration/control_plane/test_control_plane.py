@@ -13,7 +13,9 @@ import pytest
 from ansible_collections.rtvirt.core.tests.control_plane.api import Api, ApiError, Object
 from ansible_collections.rtvirt.core.tests.control_plane.audit import Audit
 from ansible_collections.rtvirt.core.tests.control_plane.cluster import Cluster
-from ansible_collections.rtvirt.core.tests.integration.control_plane.conftest import KUBEVIRT, until
+from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import KUBEVIRT, until
+
+pytestmark = pytest.mark.alone
 
 SUBRESOURCES = "/apis/subresources.kubevirt.io/v1"
 NODE = "node.rtvirt.test/"

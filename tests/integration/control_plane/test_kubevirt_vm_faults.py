@@ -8,6 +8,7 @@ import collections
 import http.server
 import json
 import socket
+import subprocess
 import threading
 import time
 import typing as t
@@ -15,16 +16,18 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rtvirt.core.tests.control_plane.api import Object
+from ansible_collections.rtvirt.core.tests.control_plane.api import ApiError, Object
 from ansible_collections.rtvirt.core.tests.control_plane.cluster import Cluster
 from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import Bed, schedule, until
 from ansible_collections.rtvirt.core.tests.integration.control_plane.task import (
-    Process,
     TaskError,
     attempt,
     run,
     run_one,
+    start,
 )
+
+pytestmark = pytest.mark.alone
 
 Crash = t.Callable[[str], None]
 
@@ -80,7 +83,7 @@ def patient(act: t.Callable[[], t.Any]) -> t.Any:
     def answered() -> t.Any:
         try:
             return act() or True
-        except Exception:
+        except (ApiError, TaskError, subprocess.CalledProcessError):
             return None
 
     return until("the control plane answers again", answered, patience=120)
@@ -91,7 +94,7 @@ def patient(act: t.Callable[[], t.Any]) -> t.Any:
 
 @pytest.mark.parametrize("down", [0.0, 2.0])
 def test_killed_and_restarted_while_creating(bed: Bed, simulator: Cluster, crash: Crash, down: float) -> None:
-    task = Process(**fleet(bed, 60, concurrency=4))
+    task = start(**fleet(bed, 60, concurrency=4))
     until("some are made", lambda: len(bed.names()) >= 5)
     crash("kube-apiserver")
     time.sleep(down)
@@ -114,7 +117,7 @@ def test_killed_and_restarted_while_waiting(bed: Bed, simulator: Cluster, crash:
     """The watch breaks off, and is taken up again; nothing is asked for a second time."""
     options = bed.bare(state="running", wait=True, wait_timeout=100, annotations=schedule(run_after="10"))
     with bed.requests() as requests:
-        task = Process(**options)
+        task = start(**options)
         until("it is on a node", lambda: (bed.vmi() or {"status": {}})["status"].get("phase") == "Scheduled")
         crash("kube-apiserver")
         time.sleep(1)
@@ -129,7 +132,7 @@ def test_killed_and_restarted_while_waiting(bed: Bed, simulator: Cluster, crash:
 
 def test_killed_and_restarted_while_deleting(bed: Bed, simulator: Cluster, crash: Crash) -> None:
     run(**fleet(bed, 30, state="running", wait=True))
-    task = Process(**fleet(bed, 30, state="absent", wait=True, wait_timeout=100, concurrency=2))
+    task = start(**fleet(bed, 30, state="absent", wait=True, wait_timeout=100, concurrency=2))
     until("some are gone", lambda: len(bed.names()) < 28)
     crash("kube-apiserver")
     simulator.restart("kube-apiserver")
@@ -145,7 +148,7 @@ def test_killed_and_restarted_while_deleting(bed: Bed, simulator: Cluster, crash
 
 def test_killed_for_good_while_waiting(bed: Bed, simulator: Cluster, crash: Crash) -> None:
     options = bed.bare(state="running", wait=True, wait_timeout=8, annotations=schedule(run_after="60"))
-    task = Process(**options)
+    task = start(**options)
     until("there is an instance", bed.vmi)
     crash("kube-apiserver")
     with pytest.raises(TaskError, match=r"vm: not ready within 8 s|cannot reach") as failed:
@@ -188,7 +191,7 @@ def test_a_certificate_of_another_authority(bed: Bed, tmp_path: Path, simulator:
     access = {"kubeconfig": None, "host": bed.cluster.url, "api_key": bed.cluster.token, "ca_cert": str(other)}
     assert "certificate" in message(**{**bed.bare(), **access}).lower()
     # urllib3 warns of it, which the tests would take for an error.
-    Process(**{**bed.bare(), **access, "validate_certs": False}).result()
+    start(**{**bed.bare(), **access, "validate_certs": False}).result()
     assert bed.names() == ["vm"]
 
 
@@ -253,7 +256,7 @@ class _Refusing(http.server.BaseHTTPRequestHandler):
         answer = pool.request(self.command, api.host + self.path, body=body, headers=headers)
         return answer.status, answer.data.decode()
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815  http.server looks for these
 
     def log_message(self, *_arguments: t.Any) -> None:
         pass
@@ -363,7 +366,7 @@ def test_the_webhook_is_down(bed: Bed, simulator: Cluster, crash: Crash) -> None
 
 def test_the_webhook_comes_back(bed: Bed, simulator: Cluster, crash: Crash) -> None:
     crash("virt-api")
-    task = Process(**bed.bare())
+    task = start(**bed.bare())
     time.sleep(1.5)
     simulator.restart("virt-api")
     result, text = attempt(task.result)

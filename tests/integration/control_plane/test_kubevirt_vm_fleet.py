@@ -16,7 +16,7 @@ import urllib3
 from ansible_collections.rtvirt.core.tests.control_plane.cluster import Cluster
 from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import Bed, schedule, until
 from ansible_collections.rtvirt.core.tests.integration.control_plane.conftest import clear
-from ansible_collections.rtvirt.core.tests.integration.control_plane.task import Process, TaskError, play, run
+from ansible_collections.rtvirt.core.tests.integration.control_plane.task import TaskError, play, run, start
 
 # Neither the alphabet's order nor the server's.
 ORDER = [7, 3, 0, 12, 5, 9, 1, 14, 11, 4, 2, 8, 6, 10, 13]
@@ -200,7 +200,7 @@ class _Passing(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.data)
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = pass_on  # noqa: N815
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = pass_on  # noqa: N815  http.server looks for these
 
     def log_message(self, *_arguments: t.Any) -> None:
         pass
@@ -228,20 +228,21 @@ def test_so_many_at_a_time_and_no_more(bed: Bed, gate: Gate, concurrency: int) -
     assert gate.most == concurrency
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_thousand_vms_unchanged(bed: Bed) -> None:
     """Bounded memory, one paged list, no write. The module creates them as well, which takes most of the time."""
     vms = [{"name": f"vm{number:04}", "labels": {"number": str(number)}} for number in range(1000)]
     options = fleet(bed, vms, concurrency=16, cpu_cores=2, disks=[disk(name) for name in ("root", "data")])
     begin = time.monotonic()
-    creation = Process(**options)
+    creation = start(**options)
     created = creation.result(timeout=400)
     print(f"created in {time.monotonic() - begin:.1f} s, {creation.peak:.0f} MiB")
     assert len(created["vms"]) == 1000
     assert all(vm["actions"] == ["create"] for vm in created["vms"])
     with bed.requests() as requests:
         begin = time.monotonic()
-        task = Process(**options)
+        task = start(**options)
         again = task.result(timeout=120)
         print(f"unchanged in {time.monotonic() - begin:.1f} s, {task.peak:.0f} MiB")
     assert again["changed"] is False

@@ -17,6 +17,7 @@ import yaml
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
+from ansible_collections.rtvirt.core.tests.conftest import missing
 from ansible_collections.rtvirt.core.tests.control_plane.api import ApiError, Object
 from ansible_collections.rtvirt.core.tests.integration.control_plane import task
 from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import KUBEVIRT, Bed
@@ -180,7 +181,7 @@ def vm1(bed: Bed) -> t.Iterator[Bed]:
     """The document's VM is called vm1, and is in the namespace default."""
     there = Bed(bed.cluster, "default")
     if there.find("vm1") is not None:
-        pytest.skip("somebody has a VM default/vm1")
+        missing("somebody has a VM default/vm1")
     yield there
     if there.find("vm1") is not None:
         there.api.delete(f"{KUBEVIRT}/namespaces/default/virtualmachines/vm1")

@@ -15,7 +15,7 @@ import libvirt_qemu
 import pytest
 
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import Bed
-from ansible_collections.rtvirt.core.tests.integration.libvirt.task import Process, TaskError, run_one
+from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskError, run_one, start
 from ansible_collections.rtvirt.core.tests.integration.libvirt.test_info import info
 
 #: A boot takes 10 s of emulation where nothing else runs.
@@ -80,7 +80,7 @@ def test_a_guest_with_an_agent_from_its_start_to_its_end(bed: Bed, boot: dict[st
     options = guest(bed, spec, disks=[bed.disk("data", "16Mi")], interfaces=[NAT])
 
     # Not before the agent is there, and then at once.
-    task = Process(**options, state="running", wait_for=["agent"])
+    task = start(**options, state="running", wait_for=["agent"])
     deadline = time.monotonic() + WAIT["wait_timeout"]
     while "rtvirt-guest: agent=run" not in bed.console():
         assert task.process.poll() is None, task.result()

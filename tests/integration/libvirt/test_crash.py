@@ -13,7 +13,7 @@ import libvirt
 import pytest
 
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import Bed
-from ansible_collections.rtvirt.core.tests.integration.libvirt.task import Process, TaskError, run
+from ansible_collections.rtvirt.core.tests.integration.libvirt.task import Process, TaskError, run, start
 
 COUNT = 20
 
@@ -52,7 +52,7 @@ def crash_at(count: int, seen: t.Callable[[], set[str]], task: Process, crash: t
 
 @pytest.mark.parametrize("count", [1, 7])
 def test_no_vm_is_half_made(bed: Bed, crash: t.Callable[[], None], restart: t.Callable[[], None], count: int) -> None:
-    message = crash_at(count, lambda: defined(bed), Process(**twenty(bed)), crash)
+    message = crash_at(count, lambda: defined(bed), start(**twenty(bed)), crash)
 
     there = defined(bed)
     assert 0 < len(there) < COUNT
@@ -84,7 +84,7 @@ def check_message(bed: Bed, message: str) -> None:
 def test_starting_goes_on_after_a_crash(bed: Bed, crash: t.Callable[[], None], restart: t.Callable[[], None]) -> None:
     options = twenty(bed, state="running")
     options["vms"] = options["vms"][:6]
-    message = crash_at(2, lambda: running(bed), Process(**options), crash)
+    message = crash_at(2, lambda: running(bed), start(**options), crash)
     restart()
     done = run(**options)
     assert {vm["state"] for vm in done["vms"]} == {"running"}
@@ -94,7 +94,7 @@ def test_starting_goes_on_after_a_crash(bed: Bed, crash: t.Callable[[], None], r
 
 
 def test_a_wait_ends_when_libvirtd_does(bed: Bed, crash: t.Callable[[], None], restart: t.Callable[[], None]) -> None:
-    task = Process(**bed.bare(state="running", wait_for=["agent"], wait_timeout=60))
+    task = start(**bed.bare(state="running", wait_for=["agent"], wait_timeout=60))
     message = crash_at(1, lambda: {"waits"} if bed.power() == "running" and waits(task) else set(), task, crash)
     restart()
     assert "run the task again" in message

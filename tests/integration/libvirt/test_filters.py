@@ -69,7 +69,7 @@ def test_domain_xml_is_what_libvirt_vm_defines(bed: Bed, free_cpus: None) -> Non
         text = f"{{{{ declaration | rtvirt.core.domain_xml(capabilities=capabilities, {arguments}) }}}}"
         capabilities = bed.connection.getCapabilities()
         tasks.append(template(text, declaration=given, settings=settings, capabilities=capabilities))
-    for (declaration, seen), result in zip(defined, play(bed.folder, *tasks)):
+    for (declaration, seen), result in zip(defined, play(bed.folder, *tasks).results):
         assert [without_record(xml) for xml in seen] == [without_record(result["msg"])], declaration
 
 
@@ -78,11 +78,8 @@ def test_a_manifest_gives_the_same_xml_as_its_options(bed: Bed) -> None:
     del given["volume_dir"]
     text = "{{ %s | rtvirt.core.domain_xml(capabilities=capabilities, virt_type='qemu') }}"
     variables = {"declaration": given, "capabilities": bed.connection.getCapabilities()}
-    short, whole = play(
-        bed.folder,
-        template(text % "declaration", **variables),
-        template(text % "declaration | rtvirt.core.manifest", **variables),
-    )
+    written = ("declaration", "declaration | rtvirt.core.manifest")
+    short, whole = play(bed.folder, *(template(text % one, **variables) for one in written)).results
     assert short["msg"] == whole["msg"]
 
 
@@ -97,7 +94,7 @@ def test_values(bed: Bed) -> None:
         ("{{ ({'name': 'a', 'cpu_cores': 2} | rtvirt.core.manifest).spec.template.spec.domain.cpu.cores }}", 2),
         ("{{ ({'name': 'a', 'realtime': true} | rtvirt.core.manifest).spec.template.spec.domain.cpu.realtime }}", {}),
     ]
-    results = play(bed.folder, *(template(text) for text, _wanted in cases))
+    results = play(bed.folder, *(template(text) for text, _wanted in cases)).results
     assert [str(result["msg"]) for result in results] == [str(wanted) for _text, wanted in cases]
 
 
@@ -135,7 +132,7 @@ def mistakes() -> t.Iterator[dict[str, dict[str, t.Any]]]:
     bed = Bed()
     caps = bed.connection.getCapabilities()
     try:
-        yield dict(zip(MISTAKES, play(bed.folder, *(template(text, caps=caps) for text in MISTAKES))))
+        yield dict(zip(MISTAKES, play(bed.folder, *(template(text, caps=caps) for text in MISTAKES)).results))
     finally:
         bed.clear()
 

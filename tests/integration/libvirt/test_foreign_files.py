@@ -118,5 +118,5 @@ def test_a_disk_with_a_snapshot_grows_where_the_guest_sees_it(bed: Bed) -> None:
     bed.domain().snapshotCreateXML("<domainsnapshot><name>top</name></domainsnapshot>", 16)
     options["disks"][0]["volume"]["hostDisk"]["capacity"] = "16Mi"
     run_one(**options)
-    assert bed.domain().blockInfo(bed.xml().find("devices/disk/source").get("file"))[0] == 16 << 20  # type: ignore[union-attr]
+    assert bed.domain().blockInfo(bed.xml().find("devices/disk/source").get("file"))[0] == 16 << 20
     assert run_one(**options)["changed"] is False

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import Bed
-from ansible_collections.rtvirt.core.tests.integration.libvirt.task import Process, TaskError, run_one
+from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskError, run_one, start
 
 POWEROFF = {"wait_timeout": 60}
 
@@ -158,7 +158,7 @@ def test_a_wait_says_what_is_missing(bed: Bed, what: str, why: str) -> None:
 
 
 def test_a_wait_ends_as_soon_as_the_guest_does(bed: Bed) -> None:
-    task = Process(**bed.bare(state="running", wait_for=["agent"], wait_timeout=100))
+    task = start(**bed.bare(state="running", wait_for=["agent"], wait_timeout=100))
     deadline = time.monotonic() + 30
     while bed.power() != "running":
         assert time.monotonic() < deadline

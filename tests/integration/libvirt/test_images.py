@@ -159,7 +159,7 @@ def test_a_download_that_breaks_off_leaves_nothing(bed: Bed, server: Server) -> 
         raise ConnectionAbortedError
 
     server.before = close
-    server.handle_error = lambda *arguments: None  # type: ignore[method-assign, misc]
+    server.handle_error = lambda *arguments: None
     with pytest.raises(TaskError, match=r"^download "):
         run_one(**bed.bare(disks=[bed.disk("root", "1Mi", image=f"{server.url}/image.raw", checksum=sha(CONTENT))]))
     assert (bed.files(), bed.power()) == ([], "absent")

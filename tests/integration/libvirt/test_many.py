@@ -22,7 +22,7 @@ def test_twenty_vms_in_one_task(bed: Bed) -> None:
     some = {"rtvirt.core.libvirt_vm": {**own, "vms": entries, "memory": "48Mi"}}
     alone = [{"name": entry["name"]} for entry in entries]
     absent = {"rtvirt.core.libvirt_vm": {"vms": alone, "state": "absent", "delete_volumes": True}}
-    first, second, changed, gone = play(bed.folder, task, task, some, absent)
+    first, second, changed, gone = play(bed.folder, task, task, some, absent).results
 
     names = [entry["name"] for entry in entries]
     for result in (first, second, changed, gone):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import Bed
-from ansible_collections.rtvirt.core.tests.integration.libvirt.task import Process, TaskError, run, run_one
+from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskError, run, run_one, start
 
 ALL = sorted(os.sched_getaffinity(0))
 POOL = f"{ALL[0]},{ALL[1]}" if len(ALL) > 1 else str(ALL[0])
@@ -66,7 +66,7 @@ def test_vms_of_one_task_never_share_a_cpu(bed: Bed) -> None:
 
 def test_parallel_tasks_never_place_on_the_same_cpu(bed: Bed) -> None:
     for _turn in range(4):
-        tasks = [Process(**dedicated(bed, short)) for short in ("one", "two", "three")]
+        tasks = [start(**dedicated(bed, short)) for short in ("one", "two", "three")]
         placed, refused = [], []
         for task in tasks:
             try:

@@ -127,12 +127,12 @@ def test_present_follows_only_an_explicit_run_strategy(
 
 def test_states_through_a_playbook(bed: Bed) -> None:
     tasks = [{"rtvirt.core.libvirt_vm": bed.bare(virt_type="qemu", state=state, **PULL)} for state in STATES]
-    results = play(bed.folder, *tasks)
+    results = play(bed.folder, *tasks).results
     assert [result["changed"] for result in results] == [True, True, True, True, True, True]
     assert [result["result"]["state"] for result in results] == [
         "shutoff", "running", "shutoff", "paused", "running", "absent",
     ]  # fmt: skip
-    predicted = play(bed.folder, tasks[1], check=True)[0]
+    predicted = play(bed.folder, tasks[1], check=True).results[0]
     assert predicted["result"]["actions"] == ["define", "start"]
     assert bed.power() == "absent"
 

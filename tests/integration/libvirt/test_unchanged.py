@@ -220,7 +220,7 @@ def test_second_run_of_a_running_guest(bed: Bed) -> None:
 
 def test_second_run_through_a_playbook(bed: Bed) -> None:
     task = {"rtvirt.core.libvirt_vm": bed.bare(virt_type="qemu", **disks(bed))}
-    first, second = play(bed.folder, task, task)
+    first, second = play(bed.folder, task, task).results
     assert (first["changed"], second["changed"]) == (True, False)
 
 
