@@ -67,7 +67,8 @@ def compare(
 ) -> Comparison:
     """Compare the declared parts (:func:`record.declared_part`) of a VM and its declarations."""
     differences: list[Difference] = []
-    merged = _merge(dict(live), dict(declared), dict(last or {}), (), differences)
+    # Copied once: what is merged shares nothing with what it is made of.
+    merged = _merge(copy.deepcopy(dict(live)), dict(declared), dict(last or {}), (), differences)
     return Comparison(merged, differences)
 
 
@@ -87,7 +88,7 @@ def merge_patch(live: t.Any, wanted: t.Any) -> dict[str, t.Any]:
 def _merge(
     live: dict[str, t.Any], declared: dict[str, t.Any], last: dict[str, t.Any], place: Path, found: list[Difference]
 ) -> dict[str, t.Any]:
-    result = copy.deepcopy(live)
+    result = dict(live)
     for key in dict.fromkeys([*declared, *last, *_rivals(live, declared, place)]):
         here = (*place, key)
         if key in declared:
@@ -116,7 +117,7 @@ def _merge_value(live: t.Any, declared: t.Any, last: t.Any, place: Path, found: 
     if _is_named(declared) and _is_named(live):
         return _merge_named(live, declared, last if _is_named(last) else [], place, found)
     if _same(live, declared, place):
-        return copy.deepcopy(declared if live is None else live)
+        return copy.deepcopy(declared) if live is None else live
     drifted = last is not None and not _same(live, last, place)
     found.append(Difference(render_path(place), _shown(live, place), _shown(declared, place), place, drifted))
     return copy.deepcopy(declared)
@@ -136,7 +137,7 @@ def _merge_named(
         elif name in before:
             found.append(Difference(render_path(here), _shown(item, here), None, here))
         else:
-            result.append(copy.deepcopy(item))
+            result.append(item)
     for name, item in now.items():
         here = (*place, name)
         found.append(Difference(render_path(here), None, _shown(item, here), here, name in before))

@@ -215,7 +215,9 @@ def _patch(live: dict[str, t.Any], declared: dict[str, t.Any], comparison: Compa
 
 def _say_the_same(last: dict[str, t.Any], declared: dict[str, t.Any]) -> bool:
     """Whether two declarations differ in words at most: 1Gi for 1024Mi, another order of disks."""
-    return not compare(last, declared, last).differences and not compare(declared, last, declared).differences
+    return last == declared or (
+        not compare(last, declared, last).differences and not compare(declared, last, declared).differences
+    )
 
 
 def _power(current: Power, wanted: Power | None, *, restart: bool) -> tuple[Action, ...]:

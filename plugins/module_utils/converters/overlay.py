@@ -40,13 +40,13 @@ def overlay(base: t.Any, patch: t.Any, *, on_set: t.Callable[[Path, Path], None]
     :arg on_set: told, for every value that comes from the patch, where it landed in the result and where it stood in
         the patch. The two differ inside named lists, whose items keep the base's order.
     """
-    return _lay(base, patch, (), (), on_set or (lambda landed, stood: None))
+    return _lay(copy.deepcopy(base), patch, (), (), on_set or (lambda landed, stood: None))
 
 
 def _lay(base: t.Any, patch: t.Any, landed: Path, stood: Path, on_set: t.Callable[[Path, Path], None]) -> t.Any:
     if isinstance(patch, dict) and (base is None or isinstance(base, dict)):
         on_set(landed, stood)
-        result = copy.deepcopy(base or {})
+        result = dict(base or {})
         for key, value in patch.items():
             result[key] = _lay(result.get(key), value, (*landed, key), (*stood, key), on_set)
         return result
@@ -59,7 +59,7 @@ def _lay(base: t.Any, patch: t.Any, landed: Path, stood: Path, on_set: t.Callabl
 def _lay_named(
     base: list[t.Any], patch: list[t.Any], landed: Path, stood: Path, on_set: t.Callable[[Path, Path], None]
 ) -> list[t.Any]:
-    result = copy.deepcopy(base)
+    result = list(base)
     position = {item["name"]: index for index, item in enumerate(base)}
     seen: set[t.Any] = set()
     for index, item in enumerate(patch):
