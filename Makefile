@@ -5,7 +5,7 @@
 
 H := tests/harness
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint sanity test-unit test-libvirt test-control-plane bench docs clean-cache
+.PHONY: help quickstart test lint sanity test-unit test-libvirt test-control-plane test-hosts bench docs clean-cache
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ test-libvirt: ## the integration tests on a real libvirtd
 
 test-control-plane: ## the integration tests on a KubeVirt control plane
 	@$(H)/test control-plane
+
+test-hosts: ## Molecule on a lab host that really reboots
+	@$(H)/test hosts
 
 bench: ## speed and memory, side by side with the peers
 	@$(H)/bench

@@ -18,7 +18,7 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError
 
-__all__ = ["CPU_LIMIT", "format_mask", "format_ranges", "parse", "parse_mask"]
+__all__ = ["CPU_LIMIT", "format_kernel_mask", "format_mask", "format_ranges", "parse", "parse_mask"]
 
 CPU_LIMIT = 8192
 """CPU numbers are below this: the largest ``NR_CPUS`` that Linux can be built with on x86."""
@@ -83,6 +83,17 @@ def format_mask(cpus: t.Iterable[int]) -> str:
     :raises ConversionError: on what is not a CPU number below :data:`CPU_LIMIT`.
     """
     return hex(sum(1 << cpu for cpu in _ascending(cpus)))
+
+
+def format_kernel_mask(cpus: t.Iterable[int]) -> str:
+    """Write CPUs as the kernel's own files take a mask: 32-bit words, ``ff,ffffffff``; ``0`` for no CPU.
+
+    :raises ConversionError: on what is not a CPU number below :data:`CPU_LIMIT`.
+    """
+    digits = format_mask(cpus)[2:]
+    first = len(digits) % _MASK_WORD_DIGITS or _MASK_WORD_DIGITS
+    rest = (digits[at : at + _MASK_WORD_DIGITS] for at in range(first, len(digits), _MASK_WORD_DIGITS))
+    return ",".join([digits[:first], *rest])
 
 
 def parse_mask(text: str) -> frozenset[int]:

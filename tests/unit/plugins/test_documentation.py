@@ -91,7 +91,6 @@ def test_options_are_documented_as_they_are(
     documentation: dict[str, Doc], module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = argument_spec(module, monkeypatch)
-    assert spec
     assert [*differences(documentation[module]["doc"]["options"], spec)] == []
 
 

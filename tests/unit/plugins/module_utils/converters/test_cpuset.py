@@ -179,3 +179,18 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except ConversionError:
         return
     assert all(0 <= cpu < cpuset.CPU_LIMIT for cpu in cpus)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "mask"),
+    [
+        ((), "0"),
+        ((0, 2), "5"),
+        (range(32), "ffffffff"),
+        ((32,), "1,00000000"),
+        ((0, 40, 64), "1,00000100,00000001"),
+    ],
+)
+def test_masks_as_the_kernel_takes_them(cpus: t.Iterable[int], mask: str) -> None:
+    assert cpuset.format_kernel_mask(cpus) == mask
+    assert cpuset.parse_mask(mask) == frozenset(cpus)

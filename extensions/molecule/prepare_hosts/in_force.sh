@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# in_force.sh ADDRESS: what is in force on this host, as name=value, by the kernel's own files.
+
+set -e
+case $1 in ????:*) address=$1 ;; *) address=0000:$1 ;; esac
+device=/sys/bus/pci/devices/$address
+echo "version=$(uname -v)"
+echo "cmdline=$(cat /proc/cmdline)"
+echo "isolated=$(cat /sys/devices/system/cpu/isolated)"
+for node in 0 1; do
+    echo "pages$node=$(cat /sys/devices/system/node/node$node/hugepages/hugepages-2048kB/nr_hugepages)"
+done
+echo "driver=$(basename "$(readlink "$device/driver")")"
+[ -c "/dev/vfio/$(basename "$(readlink "$device/iommu_group")")" ] && echo device=yes || echo device=no
+echo "rt_runtime=$(cat /proc/sys/kernel/sched_rt_runtime_us)"
+echo "affinity=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/1/status)"

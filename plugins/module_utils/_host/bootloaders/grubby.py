@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""grubby, of Red Hat Enterprise Linux, Fedora and their like.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Source: ``grubby-bls``. With ``--update-kernel=ALL`` it changes every entry and what new kernels are made by
+(``/etc/default/grub``, grubenv, ``/etc/kernel/cmdline``); with anything less new kernels lose the arguments. It takes
+away all arguments of the name of each one that it adds, so all of a name go there in one call. What it is to remove is
+a regular expression. Its status says little: what counts is what is read afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Entry, Exchange, Steps
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import key_of, lacking, split
+
+__all__ = ["Grubby"]
+
+_FIELD = re.compile(r'^(?P<name>\w+)="?(?P<value>.*?)"?$')
+
+
+class Grubby:
+    name = "grubby"
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    @staticmethod
+    def is_there(host: Host) -> bool:
+        return host.has_tool("grubby")
+
+    def entries(self) -> list[Entry]:
+        found: list[Entry] = []
+        arguments: tuple[str, ...] = ()
+        kernel = ""
+        for line in self._host.must_run("grubby", "--info=ALL").splitlines():
+            field = _FIELD.match(line.strip())
+            if field is None:
+                continue
+            if field["name"] == "kernel":
+                kernel = field["value"]
+            elif field["name"] == "args":
+                arguments = tuple(split(field["value"]))
+            elif field["name"] == "title" and "-rescue-" not in kernel:
+                found.append(Entry(field["value"], arguments))
+        if not found:
+            raise RtvirtError("grubby --info=ALL tells of no kernel: does this host boot by GRUB?")
+        return found
+
+    def steps(self, entries: t.Sequence[Entry], exchange: Exchange) -> Steps:
+        lines = [exchange.of(entry.arguments) for entry in entries]
+        names = {key_of(new) for entry, line in zip(entries, lines) for new in lacking(entry.arguments, line)}
+        added = [[one for one in line if key_of(one) in names] for line in lines]
+        gone = {old: None for entry, line in zip(entries, lines) for old in lacking(line, entry.arguments)}
+        for entry, line, adds in zip(entries, lines, added):
+            stays = [old for old in gone if old in line and key_of(old) not in names]
+            if adds != added[0] or stays:
+                raise RtvirtError(
+                    f"grubby changes all boot entries alike, and {entry.title!r} is to have other arguments than"
+                    f" {entries[0].title!r}: {' '.join(adds + stays)} and {' '.join(added[0])}; make them alike first"
+                )
+        removed = [re.escape(old) for old in gone if key_of(old) not in names]
+        options = {"--remove-args": " ".join(removed), "--args": " ".join(added[0])}
+        given = [f"{option}={value}" for option, value in options.items() if value]
+        return Steps((), ("grubby", "--update-kernel=ALL", *given))
+
+    def default_kernel(self) -> str | None:
+        return self._host.must_run("grubby", "--default-kernel").strip().rpartition("/vmlinuz-")[2] or None
+
+    def default_steps(self, release: str | None) -> Steps:
+        if release is None:
+            raise RtvirtError("grubby always has a kernel that boots: name one")
+        return Steps((), ("grubby", f"--set-default=/boot/vmlinuz-{release}"))

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that are deployed as a whole by rpm-ostree: the arguments of the next deployment.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Source: ``man rpm-ostree`` (kargs): without options it prints those of the deployment that boots next; a deletion names
+the argument with its value where there are several.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Entry, Exchange, Steps
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import lacking, split
+
+__all__ = ["RpmOstree"]
+
+
+class RpmOstree:
+    name = "rpm-ostree"
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    @staticmethod
+    def is_there(host: Host) -> bool:
+        return host.exists("/run/ostree-booted") and host.has_tool("rpm-ostree")
+
+    def entries(self) -> list[Entry]:
+        return [Entry("the next deployment", tuple(split(self._host.must_run("rpm-ostree", "kargs"))))]
+
+    def steps(self, entries: t.Sequence[Entry], exchange: Exchange) -> Steps:
+        (entry,) = entries
+        line = exchange.of(entry.arguments)
+        gone, new = lacking(line, entry.arguments), lacking(entry.arguments, line)
+        options = [f"--delete={one}" for one in gone] + [f"--append={one}" for one in new]
+        return Steps((), ("rpm-ostree", "kargs", *options))
+
+    def default_kernel(self) -> str | None:
+        return None
+
+    def default_steps(self, release: str | None) -> Steps:
+        raise RtvirtError("rpm-ostree deploys one kernel: rpm-ostree override replaces it")

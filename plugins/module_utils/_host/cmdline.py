@@ -1,0 +1,208 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan for a host's kernel command line: whose argument is which in every boot entry, and what a reboot brings.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections import Counter
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import (
+    Bootloader,
+    Entry,
+    Exchange,
+    Steps,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import (
+    SYSTEMS_OWN,
+    conflicts,
+    key_of,
+    lacking,
+    problems_of,
+    split,
+    with_ours,
+    without,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
+
+__all__ = ["CmdlinePlan", "apply_cmdline", "plan_cmdline", "running_arguments"]
+
+_RECORD = "kernel_cmdline"
+_TUNED = re.compile(r"^TUNED_BOOT_CMDLINE=(['\"]?)(.*)\1$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class CmdlinePlan:
+    """What brings a host's boot entries to what is declared.
+
+    :ivar entries: as they are.
+    :ivar lines: each entry's arguments as they will be.
+    :ivar record: what our record will say.
+    :ivar recorded: the change that makes it say so.
+    :ivar wanted: what this owner declares.
+    :ivar running: the command line of the kernel that runs.
+    """
+
+    bootloader: Bootloader
+    exchange: Exchange
+    entries: tuple[Entry, ...]
+    lines: tuple[tuple[str, ...], ...]
+    steps: Steps
+    record: dict[str, t.Any]
+    recorded: tuple[Change, ...]
+    wanted: tuple[str, ...]
+    running: tuple[str, ...]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the boot loader's entries are not what they are to be."""
+        return any(Counter(entry.arguments) != Counter(line) for entry, line in zip(self.entries, self.lines))
+
+    @property
+    def changed(self) -> bool:
+        return self.is_stale or bool(self.steps.files or self.recorded)
+
+    @property
+    def missing(self) -> list[str]:
+        """What is declared and does not run yet."""
+        return lacking(self.running, self.wanted)
+
+    @property
+    def leftover(self) -> list[str]:
+        """What runs and is in no boot entry any more."""
+        configured = {argument for line in self.lines for argument in line}
+        return [one for one in self.running if one not in configured and not SYSTEMS_OWN.match(one)]
+
+    @property
+    def reboot_required(self) -> bool:
+        return bool(lacking(self.running, self.exchange.after) or self.leftover)
+
+
+def running_arguments(host: Host) -> list[str]:
+    return split(host.word("/proc/cmdline"))
+
+
+def plan_cmdline(host: Host, wanted: t.Sequence[str], owner: str, *, exact: bool = False) -> CmdlinePlan:
+    """Plan what an owner declares; its arguments of before that are not among them go.
+
+    :arg wanted: the whole of it, in order; nothing to have nothing any more.
+    :raises DeclarationError: for arguments that are none, or that somebody else has set otherwise.
+    :raises RtvirtError: for a boot loader that is not known here.
+    """
+    problems = problems_of(wanted)
+    if problems:
+        raise DeclarationError(problems)
+    record = read_record(host, _RECORD)
+    owners: dict[str, list[str]] = dict(sorted({**record.get("owners", {}), owner: list(wanted)}.items()))
+    exact_for = owner if exact else record.get("exact") if record.get("exact") != owner else None
+    replaced = tuple(record.get("replaced", ()))
+    _check_owners(host, owners, owner)
+    bootloader = find_bootloader(host)
+    entries = bootloader.entries()
+    after = tuple(with_ours((), (argument for arguments in owners.values() for argument in arguments)))
+    before = tuple(record.get("written", ()))
+    if exact_for:
+        exchange = Exchange(before, after, exact=True)
+        others = (one for one in without(entries[0].arguments, before) if not SYSTEMS_OWN.match(one))
+        replaced = replaced or tuple(others)
+    else:
+        exchange = Exchange(before, after, restored=replaced)
+        replaced = ()
+        _check_others(exchange, entries, wanted)
+    kept = {
+        "owners": {name: arguments for name, arguments in owners.items() if arguments},
+        "written": exchange.ours(entries[0].arguments),
+        "exact": exact_for,
+        "replaced": list(replaced),
+    }
+    return CmdlinePlan(
+        bootloader=bootloader,
+        exchange=exchange,
+        entries=tuple(entries),
+        lines=tuple(tuple(exchange.of(entry.arguments)) for entry in entries),
+        steps=bootloader.steps(entries, exchange),
+        record=kept,
+        recorded=record_changes(host, _RECORD, kept),
+        wanted=tuple(wanted),
+        running=tuple(running_arguments(host)),
+    )
+
+
+def _check_owners(host: Host, owners: t.Mapping[str, list[str]], owner: str) -> None:
+    """:raises DeclarationError: for what another owner of ours, or TuneD, sets otherwise."""
+    wanted = owners[owner]
+    problems = [
+        Problem(
+            f"args[{wanted.index(argument)}]",
+            f"{argument!r}: owner {name!r} has set {theirs!r}: let one of them set it",
+        )
+        for name, arguments in owners.items()
+        if name != owner
+        for argument, theirs in conflicts(arguments, wanted)
+    ]
+    tuned = _TUNED.search(host.read("/etc/tuned/bootcmdline") or "")
+    of_tuned = {key_of(argument): argument for argument in split(tuned[2])} if tuned else {}
+    profile = host.word("/etc/tuned/active_profile") or "its profile"
+    problems += [
+        Problem(
+            f"args[{index}]",
+            f"{argument!r}: TuneD ({profile}) sets {of_tuned[key_of(argument)]!r}: let one of them set it",
+        )
+        for index, argument in enumerate(wanted)
+        if key_of(argument) in of_tuned
+    ]
+    if problems:
+        raise DeclarationError(problems)
+
+
+def _check_others(exchange: Exchange, entries: t.Sequence[Entry], wanted: t.Sequence[str]) -> None:
+    """:raises DeclarationError: for arguments that stand otherwise in an entry, and are not ours."""
+    problems = []
+    for entry in entries:
+        for argument, theirs in conflicts(exchange.others(entry.arguments), wanted):
+            message = (
+                f"{argument!r}: {theirs!r} is there already, and was not set here: remove that, or write state: exact"
+            )
+            problems.append(Problem(f"args[{list(wanted).index(argument)}]", f"{message} (boot entry {entry.title!r})"))
+    if problems:
+        # The same mistake is in each entry.
+        raise DeclarationError({problem.path: problem for problem in reversed(problems)}.values())
+
+
+def apply_cmdline(host: Host, plan: CmdlinePlan) -> None:
+    """Write, have the boot loader's tool do its part, and read every entry again.
+
+    :raises RtvirtError: where the tool fails, or an entry is not what it was to be.
+    """
+    if plan.is_stale or plan.steps.files:
+        # A run that is cut off leaves a record of all that may be ours: what was, and what was to be.
+        before, after = list(plan.exchange.before), plan.record["written"]
+        _record(host, {**plan.record, "written": [*before, *lacking(before, after)]})
+        host.apply(plan.steps.files)
+    if plan.is_stale:
+        host.must_run(*plan.steps.command)
+        _check_entries(plan)
+    _record(host, plan.record)
+
+
+def _record(host: Host, record: t.Mapping[str, t.Any]) -> None:
+    host.apply(record_changes(host, _RECORD, record))
+
+
+def _check_entries(plan: CmdlinePlan) -> None:
+    found = {entry.title: entry.arguments for entry in plan.bootloader.entries()}
+    for entry, line in zip(plan.entries, plan.lines):
+        arguments = found.get(entry.title, ())
+        if Counter(arguments) != Counter(line):
+            wrong = [f"lacks {one}" for one in lacking(arguments, line)] + [
+                f"has {one}" for one in lacking(line, arguments)
+            ]
+            raise RtvirtError(f"{plan.bootloader.name} has done something else: {entry.title!r} {', '.join(wrong)}")

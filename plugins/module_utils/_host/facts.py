@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is in force on a host, in one report: the facts that plans use, and that prove them afterwards.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import running_arguments
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import format_size, read_pools
+from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import in_the_way, read_devices
+from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges
+
+__all__ = ["facts_of", "running_vms"]
+
+_GUEST = re.compile(r"guest=([^,\0]+)")
+
+
+def facts_of(host: Host) -> dict[str, t.Any]:
+    return {
+        "cpus": _cpus(host),
+        "kernel": _kernel(host),
+        "hugepages": [
+            {"size": format_size(pool.size), "node": pool.node, "count": pool.count, "used": pool.used}
+            for pool in read_pools(host)
+        ],
+        "pci_devices": _devices(host),
+        "kvm": _kvm(host),
+        "running_vms": running_vms(host),
+        "tuned_profile": host.word("/etc/tuned/active_profile") or None,
+    }
+
+
+def _cpus(host: Host) -> dict[str, t.Any]:
+    topology = read_topology(host)
+    folder = "/sys/devices/system/cpu"
+    return {
+        "online": format_ranges(topology.online),
+        "isolated": host.word(f"{folder}/isolated"),
+        "nohz_full": host.word(f"{folder}/nohz_full").replace("(null)", ""),
+        "cores": [format_ranges(core) for core in topology.cores],
+        "nodes": {str(node): format_ranges(cpus) for node, cpus in topology.nodes.items()},
+    }
+
+
+def _kernel(host: Host) -> dict[str, t.Any]:
+    version = host.word("/proc/sys/kernel/version")
+    return {
+        "release": host.word("/proc/sys/kernel/osrelease"),
+        "version": version,
+        # /sys/kernel/realtime is not there on every real-time kernel.
+        "realtime": "PREEMPT_RT" in version or host.word("/sys/kernel/realtime") == "1",
+        "args": running_arguments(host),
+    }
+
+
+def _devices(host: Host) -> list[dict[str, t.Any]]:
+    devices = read_devices(host)
+    return [
+        {
+            "address": one.address,
+            "vendor": one.vendor,
+            "device": one.device,
+            "class": one.class_code,
+            "driver": one.driver or None,
+            "iommu_group": one.group,
+            "viable": one.group is not None and not in_the_way(one, devices),
+            "in_the_way": [other.address for other in in_the_way(one, devices)] if one.group is not None else [],
+            "numa_node": one.node,
+            "interfaces": list(one.interfaces),
+            # As the KubeVirt CR's permittedHostDevices takes it.
+            "pci_device_selector": f"{one.vendor}:{one.device}".upper(),
+        }
+        for one in devices
+    ]
+
+
+def _kvm(host: Host) -> dict[str, t.Any]:
+    module = next((name for name in ("kvm_intel", "kvm_amd") if host.exists(f"/sys/module/{name}")), None)
+    nested = host.word(f"/sys/module/{module}/parameters/nested") if module else ""
+    return {"device": host.exists("/dev/kvm"), "module": module, "nested": nested in ("Y", "1")}
+
+
+def running_vms(host: Host) -> list[str]:
+    """The VMs whose QEMU runs on this host, whoever has started it, by their names."""
+    found = []
+    for pid in host.names("/proc"):
+        command = host.read(f"/proc/{pid}/cmdline") if pid.isdigit() else None
+        program = (command or "").partition("\0")[0].rpartition("/")[2]
+        if command and program.startswith(("qemu-system-", "qemu-kvm")):
+            name = _GUEST.search(command)
+            found.append(name[1] if name else f"process {pid}")
+    return sorted(found)

@@ -1,0 +1,196 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files and tools of the host that is prepared.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+All that the host modules read and write goes through here, below one root: the host's own, or a recorded tree of a
+test. A write is atomic: after a power cut there is the old file or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+
+__all__ = ["Change", "Host", "Ran"]
+
+#: Where the tools of an administrator are, which a task's PATH may lack.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file as it is and as it is to be.
+
+    :ivar before: its text, None where there is none.
+    :ivar after: the text it gets, None where it goes.
+    """
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a tool answered."""
+
+    status: int
+    output: str
+    errors: str
+
+
+class Host:
+    """A host, by its file system and tools.
+
+    :arg root: where its ``/`` is.
+    :arg run: runs a tool, for tests; the host's own otherwise.
+    """
+
+    def __init__(self, root: str = "/", run: t.Callable[[t.Sequence[str]], Ran] | None = None) -> None:
+        self._root = root
+        self._run = run or _run
+
+    def _at(self, path: str) -> str:
+        return os.path.join(self._root, path.lstrip("/"))
+
+    # Reading
+
+    def read(self, path: str) -> str | None:
+        """A file's text, None where there is none or the kernel does not give it."""
+        try:
+            with open(self._at(path), encoding="utf-8", errors="surrogateescape") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except PermissionError as error:
+            raise RtvirtError(f"{path}: cannot be read: run the task as root (become: true)") from error
+        except OSError:
+            # Attributes of sysfs that a device does not have answer with errors of many kinds.
+            return None
+
+    def word(self, path: str) -> str:
+        """A file's text without its surrounding space, empty where there is none."""
+        return (self.read(path) or "").strip()
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(self._at(path))
+
+    def names(self, path: str) -> list[str]:
+        """The names in a folder, sorted; none where there is no such folder."""
+        try:
+            return sorted(os.listdir(self._at(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def link(self, path: str) -> str:
+        """Where a link leads, empty where there is none."""
+        try:
+            return os.readlink(self._at(path))
+        except OSError:
+            return ""
+
+    def target(self, path: str) -> str | None:
+        """The last part of where a link leads, as sysfs names drivers and groups; None where there is no link."""
+        return os.path.basename(self.link(path)) or None
+
+    def has_tool(self, name: str) -> bool:
+        return any(self.exists(f"{folder}/{name}") for folder in _PATH.split(":"))
+
+    # Doing
+
+    def changes(self, path: str, after: str | None) -> tuple[Change, ...]:
+        """What a write would do: nothing where the file is so already."""
+        before = self.read(path)
+        return () if before == after else (Change(path, before, after),)
+
+    def apply(self, changes: t.Iterable[Change]) -> None:
+        for change in changes:
+            if change.after is None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._at(change.path))
+                _sync(os.path.dirname(self._at(change.path)))
+            else:
+                self._write(self._at(change.path), change.after)
+
+    def tell(self, path: str, value: str) -> None:
+        """Write to an attribute of sysfs or procfs.
+
+        :raises OSError: as the kernel has it.
+        """
+        with open(self._at(path), "w", encoding="ascii") as file:
+            file.write(value)
+
+    def run(self, *command: str) -> Ran:
+        """Run a tool. :raises RtvirtError: where it is not there."""
+        try:
+            return self._run(command)
+        except FileNotFoundError as error:
+            raise RtvirtError(f"{command[0]} is not installed on this host") from error
+
+    def must_run(self, *command: str) -> str:
+        """What a tool prints. :raises RtvirtError: where it fails, with what it says."""
+        ran = self.run(*command)
+        if ran.status:
+            said = (ran.errors.strip() or ran.output.strip()).splitlines()
+            raise RtvirtError(f"{' '.join(command)} failed with status {ran.status}: {'; '.join(said[-3:])}")
+        return ran.output
+
+    @staticmethod
+    def _write(path: str, text: str) -> None:
+        folder = os.path.dirname(path)
+        os.makedirs(folder, exist_ok=True)
+        descriptor, new = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
+        try:
+            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+                file.flush()
+                _like(path, file.fileno())
+                os.fsync(file.fileno())
+            _keep_label(path, new)
+            os.replace(new, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new)
+            raise
+        _sync(folder)
+
+
+def _like(path: str, descriptor: int) -> None:
+    """Owner and mode of the file that is replaced; those of a configuration file for a new one."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        os.fchmod(descriptor, 0o644)
+        return
+    os.fchmod(descriptor, stat.S_IMODE(there.st_mode))
+    os.fchown(descriptor, there.st_uid, there.st_gid)
+
+
+def _keep_label(path: str, new: str) -> None:
+    """The security label, where there is one: a file in /etc with that of a temporary file is not read by services."""
+    with contextlib.suppress(OSError):
+        shutil.copystat(path, new) if os.path.exists(path) else None
+
+
+def _sync(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _run(command: t.Sequence[str]) -> Ran:
+    environment = {**os.environ, "PATH": _PATH, "LC_ALL": "C.UTF-8", "LANGUAGE": ""}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, errors="replace")
+    return Ran(done.returncode, done.stdout, done.stderr)

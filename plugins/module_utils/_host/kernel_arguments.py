@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel command lines: their arguments, whose they are, and a line with ours exchanged. Pure.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Source: Linux ``Documentation/admin-guide/kernel-parameters.rst`` (dashes and underscores of a name are the same; what
+follows ``--`` goes to init) and ``lib/cmdline.c`` (double quotes hold spaces together).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections import Counter
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
+
+__all__ = ["SYSTEMS_OWN", "conflicts", "key_of", "lacking", "problems_of", "split", "with_ours", "without"]
+
+#: Arguments that the boot loader's tools put on each line themselves.
+SYSTEMS_OWN = re.compile(r"(root|rootflags|rootfstype|BOOT_IMAGE|initrd|ostree|resume)=|ro$|rw$")
+
+#: Arguments that count for what comes after them, and so are never split up.
+_PAIRED = frozenset(("hugepages", "hugepagesz"))
+
+#: Arguments of which a line may have several, each with a meaning of its own. Of all others the kernel takes the last,
+#: or complains.
+_REPEATED = frozenset(
+    (
+        "acpi_osi",
+        "console",
+        "dyndbg",
+        "earlycon",
+        "hugepages",
+        "hugepagesz",
+        "initcall_blacklist",
+        "initrd",
+        "ip",
+        "memmap",
+        "modprobe.blacklist",
+        "module_blacklist",
+        "rd.driver.blacklist",
+        "rd.lvm.lv",
+        "rd.luks.uuid",
+        "systemd.mask",
+        "systemd.setenv",
+        "systemd.wants",
+        "video",
+    )
+)
+
+_TOKEN = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+
+#: What GRUB's configuration, its shell or grubby would take for something else than text.
+_SPECIAL = re.compile(r"[\s\"'`$\\;&|<>(){}#]")
+
+
+def split(line: str) -> list[str]:
+    """The arguments of a command line, as they stand there; without what is init's."""
+    tokens = _TOKEN.findall(line)
+    return tokens[: tokens.index("--")] if "--" in tokens else tokens
+
+
+def key_of(argument: str) -> str:
+    """The name of an argument, by which two of them are the same: ``rcu_nocbs``, ``kvm_intel.nested``."""
+    return argument.partition("=")[0].replace("-", "_")
+
+
+def problems_of(arguments: t.Sequence[str]) -> list[Problem]:
+    """What is wrong with declared arguments; ``args[N]`` is where."""
+    problems = []
+    seen: dict[str, str] = {}
+    for index, argument in enumerate(arguments):
+        path, key = f"args[{index}]", key_of(argument)
+        if not argument.strip():
+            problems.append(Problem(path, "is empty: leave it out"))
+        elif argument == "--" or argument.startswith(("=", "-")):
+            problems.append(Problem(path, f"{argument!r} names no parameter: write name or name=value"))
+        elif re.search(r"\s", argument):
+            problems.append(Problem(path, f"{argument!r} has a space: write each argument as an item of its own"))
+        elif _SPECIAL.search(argument):
+            what = " ".join(sorted(set(_SPECIAL.findall(argument))))
+            problems.append(Problem(path, f"{argument!r} has {what}, which boot loaders take for their own syntax"))
+        elif key in seen and key not in _REPEATED:
+            problems.append(Problem(path, f"{argument!r} comes after {seen[key]!r}: the kernel takes one {key}"))
+        elif argument in arguments[:index] and key not in _PAIRED:
+            problems.append(Problem(path, f"{argument!r} is there twice: leave one out"))
+        seen.setdefault(key, argument)
+    return problems
+
+
+def without(line: t.Sequence[str], gone: t.Iterable[str]) -> list[str]:
+    """A line without some arguments: each takes away one that is equal, the last."""
+    rest = list(reversed(line))
+    for argument in gone:
+        if argument in rest:
+            rest.remove(argument)
+    return rest[::-1]
+
+
+def with_ours(others: t.Sequence[str], wanted: t.Iterable[str]) -> list[str]:
+    """A line of others and ours at its end. What is there already need not be there twice."""
+    line = list(others)
+    for argument in wanted:
+        if key_of(argument) in _PAIRED or argument not in line:
+            line.append(argument)
+    return line
+
+
+def conflicts(others: t.Iterable[str], wanted: t.Iterable[str]) -> list[tuple[str, str]]:
+    """(wanted, theirs): arguments that others have set otherwise, of which the kernel takes one."""
+    theirs: dict[str, list[str]] = {}
+    for argument in others:
+        theirs.setdefault(key_of(argument), []).append(argument)
+    return [
+        (argument, other)
+        for argument in wanted
+        if key_of(argument) not in _REPEATED
+        for other in theirs.get(key_of(argument), ())
+        if other != argument
+    ]
+
+
+def lacking(line: t.Iterable[str], wanted: t.Iterable[str]) -> list[str]:
+    """The wanted arguments that a line has not, or not often enough."""
+    missing = Counter(wanted) - Counter(line)
+    return list(missing.elements())

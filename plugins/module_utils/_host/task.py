@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main() of every module that prepares the host it runs on.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change, Host
+
+__all__ = ["diff_of", "run_on_host"]
+
+Converge = t.Callable[[t.Mapping[str, t.Any], bool, Host], "dict[str, t.Any]"]
+
+
+def run_on_host(arguments: dict[str, t.Any], converge: Converge) -> t.NoReturn:
+    """Run a task on this host: the one place where errors become ``fail_json``.
+
+    :arg converge: makes a task's result from its options, whether it is only to predict, and the host.
+    """
+    new: t.Any = AnsibleModule
+    task: AnsibleModule = new(argument_spec=arguments, supports_check_mode=True)
+    try:
+        result = converge(task.params, task.check_mode, Host())
+    except RtvirtError as error:
+        task.fail_json(msg=error.message, **error.details)
+    task.exit_json(**result)
+
+
+def diff_of(changes: t.Iterable[Change]) -> list[dict[str, str]]:
+    """Ansible's diff of files."""
+    return [
+        {
+            "before_header": change.path,
+            "after_header": change.path,
+            "before": change.before or "",
+            "after": change.after or "",
+        }
+        for change in changes
+    ]

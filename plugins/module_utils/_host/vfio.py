@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PCI devices given to vfio-pci, each by its address: which may be, and how they are bound now and at boot.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Source: Linux ``Documentation/ABI/testing/sysfs-bus-pci`` (``driver_override``: no other driver takes the device) and
+``Documentation/driver-api/vfio.rst``. Drivers that share a device with its user (mlx5) need no binding for DPDK.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.device_use import uses_of
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device, in_the_way, read_devices
+
+__all__ = ["UNIT", "VFIO", "Selector", "bind", "has_iommu", "select", "unbind", "unit_text"]
+
+VFIO = "vfio-pci"
+UNIT = "/etc/systemd/system/rtvirt-vfio.service"
+_DEVICES = "/sys/bus/pci/devices"
+_PATIENCE = 5.0
+
+_ADDRESS = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
+_CLASS = re.compile(r"[0-9a-f]{2}(?:[0-9a-f]{2}){0,2}")
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Which devices are meant; all that is given must hold.
+
+    :ivar path: the option's, for messages.
+    """
+
+    path: str
+    address: str | None = None
+    id: str | None = None
+    class_code: str | None = None
+    driver: str | None = None
+
+    def problems(self) -> t.Iterator[Problem]:
+        for name, pattern, example in (
+            ("address", _ADDRESS, "0000:03:00.0"),
+            ("id", _ID, "8086:10d3"),
+            ("class_code", _CLASS, "0200"),
+        ):
+            value = getattr(self, name)
+            if value is not None and not pattern.fullmatch(value.lower()):
+                option = "class" if name == "class_code" else name
+                yield Problem(f"{self.path}.{option}", f"is {value!r}: write one such as {example}")
+        if not (self.address or self.id or self.class_code or self.driver):
+            yield Problem(self.path, "selects nothing: write address, id, class or driver")
+
+    def fits(self, device: Device) -> bool:
+        return (
+            (self.address is None or device.address.endswith(self.address.lower()))
+            and (self.id is None or f"{device.vendor}:{device.device}" == self.id.lower())
+            and (self.class_code is None or device.class_code.startswith(self.class_code.lower()))
+            and (self.driver is None or fnmatch.fnmatchcase(device.driver, self.driver))
+        )
+
+
+def has_iommu(host: Host) -> bool | None:
+    """Whether the IOMMU is in use; None where the firmware has one that the kernel was not told to use."""
+    if host.names("/sys/kernel/iommu_groups"):
+        return True
+    tables = "/sys/firmware/acpi/tables"
+    return None if host.exists(f"{tables}/DMAR") or host.exists(f"{tables}/IVRS") else False
+
+
+def select(host: Host, selectors: t.Sequence[Selector], ours: t.Collection[str]) -> list[Device]:
+    """The devices that are to be bound.
+
+    :arg ours: addresses that are bound by us already; they are not looked at again.
+    :raises DeclarationError: for selectors that select nothing, and devices that the host needs or whose group it does.
+    """
+    problems = [problem for selector in selectors for problem in selector.problems()]
+    if problems:
+        raise DeclarationError(problems)
+    devices = read_devices(host)
+    chosen: dict[str, Device] = {}
+    for selector in selectors:
+        # By driver a device is found only until it is bound.
+        found = [one for one in devices if selector.fits(one) or (selector.driver and _was(selector, one, ours))]
+        if not found:
+            problems.append(Problem(selector.path, "no PCI device of this host is meant: see rtvirt.core.host_info"))
+        for device in found:
+            chosen[device.address] = device
+            problems += [Problem(selector.path, f"{device.address}: {why}") for why in _reasons(host, device)]
+    groups = {device.group for device in chosen.values()} - {None}
+    members = [device for device in devices if device.group in groups and device.address not in chosen]
+    for device in chosen.values():
+        others = [one for one in in_the_way(device, members) if one.address not in chosen]
+        if others:
+            named = ", ".join(f"{one.address} ({one.driver})" for one in others)
+            message = (
+                f"{device.address} shares IOMMU group {device.group} with {named}: a group goes to a VM as a whole"
+            )
+            problems.append(Problem("devices", message))
+    if has_iommu(host) is False:
+        problems.append(
+            Problem("devices", "this host has no IOMMU, or its firmware has it switched off (VT-d, AMD-Vi)")
+        )
+    if problems:
+        raise DeclarationError(dict.fromkeys(problems))
+    return [chosen[address] for address in sorted(chosen)]
+
+
+def _was(selector: Selector, device: Device, ours: t.Collection[str]) -> bool:
+    """Whether a device is one that was selected by its driver before, which it has not any more."""
+    rest = Selector(selector.path, selector.address, selector.id, selector.class_code)
+    return device.address in ours and device.driver == VFIO and rest.fits(device)
+
+
+def _reasons(host: Host, device: Device) -> t.Iterator[str]:
+    if device.is_bridge:
+        yield "it is a bridge, behind which other devices are"
+    if device.driver != VFIO:
+        yield from uses_of(host, device)
+
+
+def bind(host: Host, device: Device) -> None:
+    """Give a device to vfio-pci. :raises RtvirtError: where it has another driver, or none, afterwards."""
+    _hand_over(host, device.address, VFIO, VFIO)
+
+
+def unbind(host: Host, address: str, driver: str) -> None:
+    """Give a device back. :arg driver: the one it had, empty for none."""
+    _hand_over(host, address, "\n", driver)
+
+
+def _hand_over(host: Host, address: str, override: str, driver: str) -> None:
+    folder = f"{_DEVICES}/{address}"
+    try:
+        host.tell(f"{folder}/driver_override", override)
+        if host.target(f"{folder}/driver"):
+            host.tell(f"{folder}/driver/unbind", address)
+        host.tell("/sys/bus/pci/drivers_probe", address)
+    except OSError as error:
+        raise RtvirtError(f"{address}: the kernel refuses: {error.strerror}") from error
+    until = time.monotonic() + _PATIENCE
+    while (host.target(f"{folder}/driver") or "") != driver and time.monotonic() < until:
+        time.sleep(0.1)
+    found = host.target(f"{folder}/driver") or ""
+    if found != driver:
+        raise RtvirtError(f"{address}: has {found or 'no driver'} after it was given to {driver or 'nobody'}")
+
+
+def unit_text(devices: t.Iterable[Device]) -> str:
+    """systemd's unit that binds devices at boot, before the network is set up.
+
+    What is at an address is looked at first: addresses move when cards are moved. One that is not there any more does
+    not keep the others from being bound.
+    """
+    lines = []
+    for one in devices:
+        folder = f"{_DEVICES}/{one.address}"
+        steps = (
+            f'[ "$(cat {folder}/vendor):$(cat {folder}/device)" = "0x{one.vendor}:0x{one.device}" ] || exit 1; '
+            f"echo {VFIO} > {folder}/driver_override; "
+            f'[ "$(basename "$(readlink {folder}/driver)")" = {VFIO} ] && exit 0; '
+            f"[ -e {folder}/driver ] && echo {one.address} > {folder}/driver/unbind; "
+            f"echo {one.address} > /sys/bus/pci/drivers_probe"
+        )
+        lines.append("ExecStart=-/bin/sh -c '" + steps.replace("$", "$$") + "'")
+    return (
+        "# Written by rtvirt.core.iommu_vfio, which also removes it (state: absent).\n"
+        "[Unit]\nDescription=PCI devices for virtual machines\nDefaultDependencies=no\n"
+        "After=systemd-modules-load.service systemd-udev-trigger.service\nBefore=network-pre.target sysinit.target\n"
+        "Wants=network-pre.target\n\n"
+        "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=-/sbin/modprobe vfio-pci\n"
+        + "\n".join(lines)
+        + "\n\n[Install]\nWantedBy=sysinit.target\n"
+    )

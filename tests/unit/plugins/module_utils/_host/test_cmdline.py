@@ -1,0 +1,361 @@
+# SPDX-FileCopyrightText: The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kernel_cmdline on every boot loader that it knows, by files and stand-ins of the tools (bootloader_tools.py)."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
+from ansible_collections.rtvirt.core.plugins.modules import kernel_cmdline
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.bootloader_tools import (
+    Machine,
+    coreos,
+    debian,
+    redhat,
+    suse,
+)
+
+MACHINES = {
+    "debian": debian,
+    "redhat": redhat,
+    "coreos": coreos,
+    "suse": suse,
+    "suse with entries": functools.partial(suse, knows_bls=True),
+}
+RT = ["isolcpus=managed_irq,domain,2-3", "nohz_full=2-3", "nosoftlockup"]
+#: What changes nothing.
+READING = {("grubby", "--info=ALL"), ("rpm-ostree", "kargs"), ("grub2-mkconfig", "--help")}
+
+
+@pytest.fixture(params=MACHINES)
+def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
+    return MACHINES[request.param](tmp_path)
+
+
+def run(machine: Machine, *args: str, check: bool = False, state: str = "present", owner: str = "rtvirt") -> t.Any:
+    return kernel_cmdline.converge({"args": list(args), "state": state, "owner": owner}, check, machine.host)
+
+
+def lines(machine: Machine) -> list[list[str]]:
+    """Every entry's arguments as they are, told by a run that declares nothing."""
+    return [entry["args"] for entry in run(machine, state="absent", owner="nobody", check=True)["entries"]]
+
+
+def test_every_entry_gets_what_is_declared(machine: Machine) -> None:
+    before = lines(machine)
+    predicted = run(machine, *RT, check=True)
+    assert lines(machine) == before
+    done = run(machine, *RT)
+    assert {**done, "diff": 0} == {**predicted, "diff": 0}
+    assert done["diff"] == predicted["diff"]
+    assert done["changed"]
+    assert done["reboot_required"]
+    assert done["missing"] == RT
+    for line, was in zip(lines(machine), before):
+        assert line == [*was, *RT]
+
+
+def test_a_second_run_changes_nothing_and_writes_nothing(machine: Machine) -> None:
+    run(machine, *RT)
+    files = machine.files()
+    machine.ran.clear()
+    again = run(machine, *RT)
+    assert not again["changed"]
+    assert again["diff"] == []
+    assert machine.files() == files
+    assert {*machine.ran} <= READING
+
+
+def test_check_mode_writes_nothing(machine: Machine) -> None:
+    files = machine.files()
+    machine.ran.clear()
+    assert run(machine, *RT, check=True)["changed"]
+    assert machine.files() == files
+    assert {*machine.ran} <= READING
+
+
+def test_what_was_set_can_be_unset(machine: Machine) -> None:
+    files, before = machine.files(), lines(machine)
+    run(machine, *RT)
+    done = run(machine, state="absent")
+    assert done["changed"]
+    assert lines(machine) == before
+    assert {**machine.files(), "ostree/kargs": 0} == {**files, "ostree/kargs": 0}
+    assert not run(machine, state="absent")["changed"]
+
+
+def test_another_value_takes_the_place_of_the_first(machine: Machine) -> None:
+    run(machine, "hugepages=4", "nohz_full=2")
+    run(machine, "hugepages=60", "nohz_full=2-3")
+    assert not run(machine, "hugepages=60", "nohz_full=2-3")["changed"]
+    run(machine, "hugepages=6", "nohz_full=2-3")  # no part of 60
+    for line in lines(machine):
+        assert line[-2:] == ["hugepages=6", "nohz_full=2-3"]
+        assert sum(one.startswith("hugepages=") for one in line) == 1
+
+
+def test_what_is_declared_no_more_goes(machine: Machine) -> None:
+    before = lines(machine)
+    run(machine, *RT)
+    run(machine, RT[0])
+    assert lines(machine) == [[*line, RT[0]] for line in before]
+
+
+def test_names_that_stand_there_more_than_once_keep_their_order(machine: Machine) -> None:
+    pages = ["hugepagesz=1G", "hugepages=4", "hugepagesz=2M", "hugepages=512"]
+    consoles = ["console=tty1", "console=ttyS0,115200"]
+    before = lines(machine)
+    run(machine, *pages, *consoles)
+    for line, was in zip(lines(machine), before):
+        assert [one for one in line if one.startswith("hugepages")] == pages
+        assert [one for one in line if one.startswith("console")] == [
+            *(one for one in was if one.startswith("console")),
+            *consoles,
+        ]
+    assert not run(machine, *pages, *consoles)["changed"]
+    run(machine, *pages[:2], consoles[1])
+    for line in lines(machine):
+        assert [one for one in line if one.startswith("hugepages")] == pages[:2]
+    run(machine, state="absent")
+    # grubby moves what others have of a name that it adds to.
+    assert [sorted(line) for line in lines(machine)] == [sorted(line) for line in before]
+
+
+def test_owners_do_not_touch_each_other(machine: Machine) -> None:
+    before = lines(machine)
+    run(machine, "nohz_full=2-3", "quiet")
+    run(machine, "hugepages=4", owner="hugepages")
+    assert not run(machine, "nohz_full=2-3", "quiet")["changed"]
+    run(machine, state="absent")
+    assert lines(machine) == [[*line, "hugepages=4"] for line in before]
+
+
+def test_two_owners_of_one_name(machine: Machine) -> None:
+    run(machine, "skew_tick=1", owner="a")
+    assert run(machine, "skew_tick=1", owner="b")["changed"]  # it knows that two want it
+    assert all(line.count("skew_tick=1") == 1 for line in lines(machine))
+    run(machine, state="absent", owner="a")
+    assert all(line.count("skew_tick=1") == 1 for line in lines(machine))
+    with pytest.raises(DeclarationError, match=r"args\[1\]: 'skew_tick=2': owner 'b' has set 'skew_tick=1'"):
+        run(machine, "quiet", "skew_tick=2", owner="a")
+
+
+def test_what_others_have_set_already_is_not_ours(machine: Machine) -> None:
+    before = lines(machine)
+    run(machine, "quiet")
+    assert lines(machine) == before
+    run(machine, state="absent")
+    assert lines(machine) == before
+
+
+def test_only_ours_and_back(machine: Machine) -> None:
+    before, files = lines(machine), machine.files()
+    done = run(machine, *RT, state="exact")
+    assert done["changed"]
+    for line in lines(machine):
+        assert [one for one in line if not one.startswith(("root=", "ostree=", "ro"))] == RT
+    assert not run(machine, *RT, state="exact")["changed"]
+    run(machine, RT[0], state="exact")
+    run(machine, state="absent")
+    assert [sorted(line) for line in lines(machine)] == [sorted(line) for line in before]
+    if not machine.lines and "ostree/kargs" not in files:
+        assert machine.files() == files
+
+
+def test_a_value_that_others_have_set_otherwise(machine: Machine) -> None:
+    machine.lines[:] = [f"{line} isolcpus=1" for line in machine.lines]
+    for path in ("/etc/default/grub", "/ostree/kargs"):
+        if machine.read(path):
+            machine.write(
+                path,
+                (machine.read(path) or "").replace("quiet", "quiet isolcpus=1"),
+            )
+    tools = {"update-grub": (), "grub2-mkconfig": ("-o", "/boot/grub2/grub.cfg")}
+    for name, arguments in tools.items():
+        if name in machine.tools:
+            knows = ["--update-bls-cmdline"] if "bls" in machine.tools[name]("--help").output else []
+            machine.tools[name](*arguments, *(knows if arguments else []))
+    files = machine.files()
+    with pytest.raises(DeclarationError, match=r"args\[1\]: 'isolcpus=2': 'isolcpus=1' is there already"):
+        run(machine, "quiet", "isolcpus=2")
+    assert machine.files() == files
+
+
+def test_tuned_that_sets_the_same(machine: Machine) -> None:
+    machine.write("/etc/tuned/bootcmdline", 'TUNED_BOOT_CMDLINE="skew_tick=1 isolcpus=1"\nTUNED_BOOT_INITRD_ADD=""\n')
+    machine.write("/etc/tuned/active_profile", "realtime-virtual-host\n")
+    with pytest.raises(DeclarationError, match=r"args\[0\].*TuneD \(realtime-virtual-host\) sets 'isolcpus=1'"):
+        run(machine, "isolcpus=2")
+    run(machine, "nohz_full=2")
+
+
+@pytest.mark.parametrize("tool", ["update-grub", "grubby", "rpm-ostree", "grub2-mkconfig"])
+def test_a_tool_that_fails_is_told_and_the_next_run_completes(tool: str, tmp_path: Path) -> None:
+    """Also the power cut: the files are written, the entries are as before."""
+    make = {"update-grub": debian, "grubby": redhat, "rpm-ostree": coreos, "grub2-mkconfig": suse}[tool]
+    machine = make(tmp_path)
+    before = lines(machine)
+    run(machine, "hugepages=4", "nohz_full=2")
+    real = machine.tools[tool]
+
+    def fail(*arguments: str) -> Ran:
+        reading = arguments in (("--info=ALL",), ("--help",), ("kargs",))
+        return real(*arguments) if reading else Ran(1, "", "no space left on device")
+
+    machine.tools[tool] = fail
+    with pytest.raises(RtvirtError, match=f"^{tool} .*no space left on device|^{tool} failed .*no space left"):
+        run(machine, "hugepages=6", "nohz_full=2")
+    machine.tools[tool] = real
+    assert run(machine, "hugepages=6", "nohz_full=2")["changed"]
+    assert lines(machine) == [[*line, "hugepages=6", "nohz_full=2"] for line in before]
+    assert not run(machine, "hugepages=6", "nohz_full=2")["changed"]
+    run(machine, state="absent")
+    assert lines(machine) == before
+
+
+@pytest.mark.parametrize(("tool", "make"), [("update-grub", debian), ("grubby", redhat)])
+def test_a_tool_that_does_nothing_is_found_out(tool: str, make: t.Any, tmp_path: Path) -> None:
+    """grubby ends with status 0 whatever it has done."""
+    machine = make(tmp_path)
+    real = machine.tools[tool]
+    machine.tools[tool] = lambda *given: real(*given) if given == ("--info=ALL",) else Ran(0, "", "")
+    with pytest.raises(RtvirtError, match="lacks nohz_full=2"):
+        run(machine, "nohz_full=2")
+
+
+# What runs
+
+
+def test_running_configured_and_left_over(tmp_path: Path) -> None:
+    machine = debian(tmp_path)
+    run(machine, "nohz_full=2", "skew_tick=1")
+    machine.write("/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=UUID=1f2e ro quiet nohz_full=2 skew_tick=1\n")
+    done = run(machine, "nohz_full=2", "skew_tick=1")
+    assert (done["missing"], done["leftover"], done["reboot_required"]) == ([], [], False)
+    done = run(machine, "nohz_full=2")
+    assert (done["missing"], done["leftover"], done["reboot_required"]) == ([], ["skew_tick=1"], True)
+    done = run(machine, state="absent")
+    assert (done["leftover"], done["reboot_required"]) == (["nohz_full=2", "skew_tick=1"], True)
+
+
+# Boot loaders
+
+
+def test_each_entry_is_compared(tmp_path: Path) -> None:
+    """linux-system-roles' bootloader looks at the first one only."""
+    machine = redhat(tmp_path, "ro quiet intel_iommu=on", second="ro quiet")
+    done = run(machine, "intel_iommu=on")
+    assert done["changed"]
+    assert [entry[-1] for entry in lines(machine)] == ["intel_iommu=on"] * 2
+    assert not run(machine, "intel_iommu=on")["changed"]
+
+
+def test_grubby_is_called_once(tmp_path: Path) -> None:
+    machine = redhat(tmp_path, "ro console=tty0 console=tty1 kvm.ignore_msrs=1")
+    run(machine, "console=ttyS0", "hugepagesz=1G", "hugepages=4", "hugepagesz=2M", "hugepages=8")
+    run(machine, "nohz_full=2", "kvm.nx_huge_pages=0")
+    assert (
+        lines(machine)
+        == [["ro", "kvm.ignore_msrs=1", "console=tty0", "console=tty1", "nohz_full=2", "kvm.nx_huge_pages=0"]] * 2
+    )
+    assert sum(command != ("grubby", "--info=ALL") for command in machine.ran) == 2
+
+
+def test_entries_that_differ_in_what_grubby_can_only_set_for_all(tmp_path: Path) -> None:
+    machine = redhat(tmp_path, "ro console=tty0", second="ro console=tty1")
+    with pytest.raises(RtvirtError, match=r"is to have other arguments than .*console=tty1.* and console=tty0"):
+        run(machine, "console=ttyS0")
+    assert machine.lines[:2] == ["ro console=tty0", "ro console=tty1"]
+    assert not run(machine, state="absent")["changed"]
+
+
+def test_recovery_entries_and_other_systems_stay(tmp_path: Path) -> None:
+    machine = debian(tmp_path)
+    run(machine, *RT)
+    menu = machine.read("/boot/grub/grub.cfg") or ""
+    kernels = [line for line in menu.splitlines() if line.strip().startswith("linux")]
+    assert [RT[1] in line for line in kernels] == [True, True, False, True, False, False]
+
+
+def test_settings_without_a_last_line_end_come_back_byte_for_byte(tmp_path: Path) -> None:
+    machine = suse(tmp_path)
+    before = machine.read("/etc/default/grub")
+    run(machine, *RT)
+    assert (machine.read("/etc/default/grub") or "").count("kernel_cmdline: begin") == 1
+    run(machine, "nohz_full=2")
+    assert (machine.read("/etc/default/grub") or "").count("kernel_cmdline: begin") == 1
+    run(machine, state="absent")
+    assert machine.read("/etc/default/grub") == before
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/etc/zipl.conf", "zipl"),
+        ("/boot/extlinux/extlinux.conf", "extlinux"),
+        ("/boot/efi/loader/loader.conf", "systemd-boot"),
+        ("/boot/firmware/cmdline.txt", "Raspberry Pi"),
+    ],
+)
+def test_boot_loaders_that_are_refused_by_their_names(path: str, name: str, tmp_path: Path) -> None:
+    machine = redhat(tmp_path)
+    machine.write(path, "")
+    with pytest.raises(RtvirtError, match=name):
+        run(machine, "quiet")
+    assert machine.ran == []
+
+
+def test_no_boot_loader(tmp_path: Path) -> None:
+    with pytest.raises(RtvirtError, match="none of those that are managed here"):
+        run(Machine(tmp_path), "quiet")
+
+
+def test_a_record_that_somebody_has_broken(tmp_path: Path) -> None:
+    machine = debian(tmp_path)
+    machine.write("/var/lib/rtvirt/kernel_cmdline.json", "[")
+    with pytest.raises(RtvirtError, match=r"kernel_cmdline\.json is no JSON object"):
+        run(machine, "quiet")
+
+
+# Bad input
+
+MISTAKES = [
+    ([""], "present", "args[0]", "is empty"),
+    (["  "], "present", "args[0]", "is empty"),
+    (["quiet", "isolcpus=2 nohz_full=2"], "present", "args[1]", "has a space"),
+    (["=on"], "present", "args[0]", "names no parameter"),
+    (["--"], "present", "args[0]", "names no parameter"),
+    (["-x"], "present", "args[0]", "names no parameter"),
+    (["a=$b"], "present", "args[0]", "$"),
+    (["a=`b`"], "present", "args[0]", "`"),
+    (['a="b"'], "present", "args[0]", '"'),
+    (["a='b'"], "present", "args[0]", "'"),
+    (["a=b\\c"], "present", "args[0]", "own syntax"),
+    (["a=b;c"], "present", "args[0]", ";"),
+    (["a=(hd0)"], "present", "args[0]", "( )"),
+    (["a=b#c"], "present", "args[0]", "#"),
+    (["isolcpus=2", "isolcpus=3"], "present", "args[1]", "the kernel takes one isolcpus"),
+    (["console=tty0", "console=tty0"], "present", "args[1]", "is there twice"),
+    (["rcu-nocbs=2", "rcu_nocbs=3"], "present", "args[1]", "the kernel takes one rcu_nocbs"),
+    (["quiet"], "absent", "args", "state: absent"),
+    ([], "present", "args", "is empty"),
+]
+
+
+@pytest.mark.parametrize(("args", "state", "path", "words"), MISTAKES)
+def test_bad_input(args: list[str], state: str, path: str, words: str, tmp_path: Path) -> None:
+    machine = debian(tmp_path)
+    files = machine.files()
+    machine.ran.clear()
+    with pytest.raises(DeclarationError) as raised:
+        run(machine, *args, state=state)
+    assert raised.value.message.startswith(f"{path}: ")
+    assert words in raised.value.message
+    assert machine.files() == files
+    assert machine.ran == []

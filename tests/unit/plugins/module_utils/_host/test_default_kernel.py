@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""default_kernel, by files and stand-ins of the tools (bootloader_tools.py); a kernel really boots in the lab host."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernels import Kernel, read_kernels
+from ansible_collections.rtvirt.core.plugins.modules import default_kernel
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.bootloader_tools import (
+    KERNELS,
+    Machine,
+    coreos,
+    debian,
+    redhat,
+)
+
+RT, PLAIN = KERNELS
+
+
+def with_kernels(machine: Machine) -> Machine:
+    for release in KERNELS:
+        machine.write(f"/boot/vmlinuz-{release}", "")
+        machine.write(
+            f"/boot/config-{release}",
+            "CONFIG_PREEMPT_RT=y\n" if "rt" in release else "# CONFIG_PREEMPT_RT is not set\n",
+        )
+    machine.write("/boot/vmlinuz-0-rescue-1f2e", "")
+    machine.write("/proc/sys/kernel/osrelease", PLAIN)
+    return machine
+
+
+@pytest.fixture(params=["debian", "redhat"])
+def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
+    if request.param == "debian":
+        return with_kernels(debian(tmp_path))
+    found = with_kernels(redhat(tmp_path))
+    default = [f"/boot/vmlinuz-{PLAIN}"]
+
+    def grubby(*given: str) -> Ran:
+        if given[0].startswith("--set-default="):
+            default[0] = given[0].partition("=")[2]
+        return Ran(0, default[0] + "\n", "")
+
+    found.has("grubby", grubby)
+    return found
+
+
+def run(
+    machine: Machine, kernel: str | None = "realtime", *, check: bool = False, state: str = "present"
+) -> dict[str, t.Any]:
+    return default_kernel.converge({"kernel": kernel, "state": state}, check, machine.host)
+
+
+def test_the_realtime_kernel_and_back(machine: Machine) -> None:
+    files = machine.files()
+    predicted = run(machine, check=True)
+    assert machine.files() == files
+    done = run(machine)
+    assert done == predicted
+    assert (done["kernel"], done["changed"], done["reboot_required"]) == (RT, True, True)
+    machine.write("/proc/sys/kernel/osrelease", RT)
+    again = run(machine)
+    assert (again["changed"], again["reboot_required"]) == (False, False)
+    done = run(machine, None, state="absent")
+    assert (done["changed"], done["reboot_required"]) == (True, True)
+    machine.write("/proc/sys/kernel/osrelease", PLAIN)
+    assert machine.files() == files
+    assert not run(machine, None, state="absent")["changed"]
+
+
+def test_a_release(machine: Machine) -> None:
+    assert run(machine, PLAIN)["kernel"] == PLAIN
+    assert not run(machine, PLAIN)["reboot_required"]
+
+
+def test_a_run_that_is_cut_off(tmp_path: Path) -> None:
+    machine = with_kernels(debian(tmp_path))
+    real = machine.tools["update-grub"]
+    machine.failing["update-grub"] = (1, "no space left on device")
+    with pytest.raises(RtvirtError, match="no space left"):
+        run(machine)
+    machine.failing.clear()
+    machine.tools["update-grub"] = real
+    assert run(machine)["changed"]
+    assert f">gnulinux-{RT}-advanced-" in (machine.read("/boot/grub/grub.cfg") or "")
+    assert not run(machine)["changed"]
+
+
+def test_a_newer_kernel_of_the_same_kind_is_taken(tmp_path: Path) -> None:
+    assert (
+        max([Kernel("6.1.0-9-rt-amd64", True), Kernel("6.1.0-28-rt-amd64", True)], key=lambda one: one.order).release
+        == RT
+    )
+    assert [kernel.release for kernel in read_kernels(with_kernels(debian(tmp_path)).host) if kernel.realtime] == [RT]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "state", "words"),
+    [
+        (None, "present", "is missing"),
+        ("5.4", "present", f"installed: {PLAIN}, {RT}"),
+        ("realtime", "absent", "state: absent"),
+    ],
+)
+def test_bad_input(machine: Machine, kernel: str | None, state: str, words: str) -> None:
+    files = machine.files()
+    with pytest.raises(DeclarationError) as raised:
+        run(machine, kernel, state=state)
+    assert raised.value.message.startswith("kernel: ")
+    assert words in raised.value.message
+    assert machine.files() == files
+
+
+def test_no_realtime_kernel_is_installed(machine: Machine) -> None:
+    machine.write(f"/boot/config-{RT}", "")
+    with pytest.raises(DeclarationError, match=r"^kernel: no real-time kernel is installed"):
+        run(machine)
+
+
+def test_a_boot_loader_that_has_no_choice(tmp_path: Path) -> None:
+    with pytest.raises(RtvirtError, match="rpm-ostree deploys one kernel"):
+        run(with_kernels(coreos(tmp_path)))

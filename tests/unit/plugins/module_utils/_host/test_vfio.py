@@ -1,0 +1,344 @@
+# SPDX-FileCopyrightText: The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""iommu_vfio on a tree of sysfs whose kernel is played here; a card is really bound in the lab host."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host import vfio
+from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import facts_of
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host, Ran
+from ansible_collections.rtvirt.core.plugins.modules import iommu_vfio
+
+NIC, SECOND, NEIGHBOUR, BRIDGE, DISK, VGA = (f"0000:0{bus}:00.0" for bus in (3, 4, 5, 6, 7, 8))
+
+
+class Machine(Host):
+    """Cards with their native drivers; a probe gives a device to the driver that it is to have.
+
+    NEIGHBOUR's group has another device and a bridge in it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root), self._tool)
+        self.root = root
+        self.ran: list[tuple[str, ...]] = []
+        self.native: dict[str, str] = {}
+        self.refuses = ""
+        for address, ids, class_code, driver, group in (
+            (NIC, "8086:10d3", "020000", "e1000e", 1),
+            (SECOND, "8086:10d3", "020000", "e1000e", 2),
+            (NEIGHBOUR, "8086:1533", "020000", "igb", 3),
+            ("0000:05:00.1", "8086:1533", "020000", "igb", 3),
+            (BRIDGE, "1b36:000e", "060400", "shpchp", 3),
+            (DISK, "144d:a808", "010802", "nvme", 4),
+            (VGA, "1234:1111", "030000", "", 5),
+        ):
+            vendor, device = ids.split(":")
+            folder = f"/sys/bus/pci/devices/{address}"
+            self.put(f"{folder}/vendor", f"0x{vendor}\n")
+            self.put(f"{folder}/device", f"0x{device}\n")
+            self.put(f"{folder}/class", f"0x{class_code}\n")
+            self.put(f"{folder}/numa_node", "-1\n")
+            self.put(f"{folder}/driver_override", "(null)\n")
+            self.put(f"/sys/kernel/iommu_groups/{group}/type", "DMA\n")
+            os.symlink(f"../../../../kernel/iommu_groups/{group}", root / folder[1:] / "iommu_group")
+            self.native[address] = driver
+            self._drive(address, driver)
+        for address, name in ((NIC, "enp3s0"), (SECOND, "enp4s0"), (NEIGHBOUR, "enp5s0f0")):
+            (root / f"sys/bus/pci/devices/{address}/net/{name}").mkdir(parents=True)
+            (root / f"sys/class/net/{name}").mkdir(parents=True)
+        self.put("/proc/cpuinfo", "vendor_id\t: GenuineIntel\n")
+        self.put("/proc/net/route", "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n")
+        (root / "sys/class/block").mkdir(parents=True)
+        os.symlink(f"../../devices/pci0000:00/{DISK}/nvme/nvme0/nvme0n1/nvme0n1p1", root / "sys/class/block/nvme0n1p1")
+
+    def put(self, path: str, text: str) -> None:
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def _drive(self, address: str, driver: str) -> None:
+        link = self.root / f"sys/bus/pci/devices/{address}/driver"
+        if link.is_symlink():
+            link.unlink()
+        if driver:
+            (self.root / f"sys/bus/pci/drivers/{driver}").mkdir(parents=True, exist_ok=True)
+            os.symlink(f"../../drivers/{driver}", link)
+
+    def driver(self, address: str) -> str:
+        return self.target(f"/sys/bus/pci/devices/{address}/driver") or ""
+
+    def tell(self, path: str, value: str) -> None:
+        if path.endswith("/unbind"):
+            self._drive(value, "")
+        elif path.endswith("drivers_probe"):
+            override = self.word(f"/sys/bus/pci/devices/{value}/driver_override")
+            if self.refuses != value:
+                self._drive(value, override if override not in ("", "(null)") else self.native[value])
+        else:
+            self.put(path, value.strip() + "\n" if value.strip() else "(null)\n")
+
+    def _tool(self, command: t.Sequence[str]) -> Ran:
+        self.ran.append(tuple(command))
+        return Ran(0, "", "")
+
+    def files(self) -> dict[str, str]:
+        every = (path for path in self.root.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.root)): path.read_text() for path in every}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def entry(**selector: str) -> dict[str, str | None]:
+    given = {name.rstrip("_"): value for name, value in selector.items()}
+    return {name: given.get(name) for name in ("address", "id", "class", "driver")}
+
+
+def run(
+    machine: Machine, *devices: dict[str, str | None], check: bool = False, state: str = "present"
+) -> dict[str, t.Any]:
+    return iommu_vfio.converge({"devices": list(devices), "state": state}, check, machine)
+
+
+def test_a_card_is_bound_and_given_back(machine: Machine) -> None:
+    files = machine.files()
+    predicted = run(machine, entry(address=NIC), check=True)
+    assert machine.files() == files
+    done = run(machine, entry(address=NIC))
+    assert done == predicted
+    assert done["changed"]
+    assert done["kernel_args"] == ["intel_iommu=on", "iommu=pt"]
+    assert done["devices"] == [
+        {
+            "address": NIC,
+            "driver_before": "e1000e",
+            "driver": "vfio-pci",
+            "iommu_group": 1,
+            "pci_device_selector": "8086:10D3",
+        }
+    ]
+    assert not done["reboot_required"]
+    assert (machine.driver(NIC), machine.driver(SECOND)) == ("vfio-pci", "e1000e")
+    assert ("modprobe", "vfio-pci") in machine.ran
+    machine.ran.clear()
+    assert not run(machine, entry(address=NIC))["changed"]
+    assert machine.ran == []
+    assert run(machine, state="absent")["changed"]
+    assert machine.driver(NIC) == "e1000e"
+    assert machine.files() == files
+    assert not run(machine, state="absent")["changed"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "chosen"),
+    [
+        (entry(address="03:00.0"), [NIC]),
+        (entry(id="8086:10d3"), [NIC, SECOND]),
+        (entry(id="8086:10D3"), [NIC, SECOND]),
+        (entry(driver="e1000*"), [NIC, SECOND]),
+        (entry(id="8086:10d3", address=SECOND), [SECOND]),
+        (entry(class_="0300"), [VGA]),
+        (entry(class_="0108"), [DISK]),
+    ],
+)
+def test_which_devices_are_meant(machine: Machine, selector: dict[str, str | None], chosen: list[str]) -> None:
+    done = run(machine, selector)
+    assert [one["address"] for one in done["devices"]] == chosen
+    assert all(machine.driver(address) == "vfio-pci" for address in chosen)
+    assert not run(machine, selector)["changed"]
+
+
+def test_one_that_is_meant_no_more_is_given_back(machine: Machine) -> None:
+    run(machine, entry(id="8086:10d3"))
+    done = run(machine, entry(address=NIC))
+    assert done["changed"]
+    assert (machine.driver(NIC), machine.driver(SECOND)) == ("vfio-pci", "e1000e")
+    assert SECOND not in (machine.read("/etc/systemd/system/rtvirt-vfio.service") or "")
+
+
+def test_one_without_a_driver_has_none_afterwards(machine: Machine) -> None:
+    run(machine, entry(address=VGA))
+    run(machine, state="absent")
+    assert machine.driver(VGA) == ""
+
+
+def test_what_binds_at_boot_looks_at_what_is_there(machine: Machine) -> None:
+    run(machine, entry(address=NIC))
+    unit = machine.read("/etc/systemd/system/rtvirt-vfio.service") or ""
+    assert '= "0x8086:0x10d3" ] || exit 1' in unit
+    assert "echo 0000:03:00.0 > /sys/bus/pci/drivers_probe" in unit
+    assert "$(" not in unit.replace("$$(", "")
+    assert machine.read("/etc/modules-load.d/zz-rtvirt-vfio.conf") == "vfio-pci\n"
+    assert ("systemctl", "enable", "rtvirt-vfio.service") in machine.ran
+
+
+def test_a_whole_group_goes_together(machine: Machine) -> None:
+    with pytest.raises(DeclarationError, match=r"0000:05:00\.0 shares IOMMU group 3 with 0000:05:00\.1 \(igb\)"):
+        run(machine, entry(address=NEIGHBOUR))
+    assert machine.driver(NEIGHBOUR) == "igb"
+    run(machine, entry(id="8086:1533"))
+    assert machine.driver(BRIDGE) == "shpchp"
+
+
+def test_an_iommu_that_is_not_in_use_yet(machine: Machine) -> None:
+    for path in sorted((machine.root / "sys/kernel/iommu_groups").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    for link in machine.root.glob("sys/bus/pci/devices/*/iommu_group"):
+        link.unlink()
+    with pytest.raises(DeclarationError, match="has no IOMMU, or its firmware has it switched off"):
+        run(machine, entry(address=NIC))
+    machine.put("/sys/firmware/acpi/tables/DMAR", "")
+    done = run(machine, entry(address=NIC))
+    assert done["reboot_required"]
+    assert done["devices"][0]["driver"] == machine.driver(NIC) == "e1000e"
+    assert ("systemctl", "enable", "rtvirt-vfio.service") in machine.ran
+    again = run(machine, entry(address=NIC))
+    assert (again["changed"], again["reboot_required"]) == (False, True)
+
+
+def test_amds_iommu_needs_no_argument(machine: Machine) -> None:
+    machine.put("/proc/cpuinfo", "vendor_id\t: AuthenticAMD\n")
+    assert run(machine, entry(address=NIC))["kernel_args"] == ["iommu=pt"]
+
+
+def test_a_kernel_that_does_not_bind(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an override, a refused bind leaves a device without any driver (ydb nbs #5296)."""
+    monkeypatch.setattr(vfio, "_PATIENCE", 0)
+    machine.refuses = NIC
+    with pytest.raises(RtvirtError, match=r"0000:03:00\.0: has no driver after it was given to vfio-pci"):
+        run(machine, entry(address=NIC))
+    machine.refuses = ""
+    assert run(machine, entry(address=NIC))["changed"]
+    assert machine.driver(NIC) == "vfio-pci"
+    run(machine, state="absent")
+    assert machine.driver(NIC) == "e1000e"
+
+
+def test_a_card_that_was_taken_out(machine: Machine) -> None:
+    run(machine, entry(address=NIC), entry(address=SECOND))
+    (machine.root / f"sys/bus/pci/devices/{SECOND}").rename(machine.root / "gone")
+    run(machine, entry(address=NIC))
+    run(machine, state="absent")
+    assert machine.driver(NIC) == "e1000e"
+
+
+# What the host needs
+
+
+def has_default_route(machine: Machine) -> None:
+    machine.put("/proc/net/route", "Iface\tDestination\nenp3s0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
+
+
+def has_address(machine: Machine) -> None:
+    machine.put("/proc/net/route", "Iface\tDestination\nenp3s0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n")
+
+
+def has_address_of_ipv6(machine: Machine) -> None:
+    machine.put("/proc/net/if_inet6", "fd000000000000000000000000000001 02 40 00 80   enp3s0\n")
+
+
+def is_in_a_bond(machine: Machine) -> None:
+    os.symlink("../bond0", machine.root / "sys/class/net/enp3s0/master")
+
+
+def carries_a_vlan(machine: Machine) -> None:
+    machine.put("/sys/class/net/enp3s0/upper_enp3s0.7", "")
+
+
+def is_mounted(machine: Machine) -> None:
+    machine.put("/proc/self/mounts", "/dev/nvme0n1p1 / ext4 rw 0 0\n")
+
+
+def is_swap(machine: Machine) -> None:
+    machine.put("/proc/swaps", "Filename\tType\n/dev/nvme0n1p1 partition 8 0 -2\n")
+
+
+def is_held(machine: Machine) -> None:
+    (machine.root / "sys/devices").mkdir(parents=True, exist_ok=True)
+    link = machine.root / "sys/class/block/nvme0n1p1"
+    real = machine.root / f"sys/class/devices/{DISK}/nvme0n1p1/holders/dm-0"
+    real.mkdir(parents=True)
+    link.unlink()
+    os.symlink(f"../devices/{DISK}/nvme0n1p1", link)
+
+
+def is_the_boot_vga(machine: Machine) -> None:
+    machine.put(f"/sys/bus/pci/devices/{VGA}/boot_vga", "1\n")
+
+
+@pytest.mark.parametrize(
+    ("make", "address", "words"),
+    [
+        (has_default_route, NIC, "enp3s0 has the default route"),
+        (has_address, NIC, "enp3s0 has an address"),
+        (has_address_of_ipv6, NIC, "enp3s0 has an address"),
+        (is_in_a_bond, NIC, "enp3s0 is part of bond0"),
+        (carries_a_vlan, NIC, "enp3s0 carries enp3s0.7"),
+        (is_mounted, DISK, "nvme0n1p1 is mounted on /"),
+        (is_swap, DISK, "nvme0n1p1 is swap"),
+        (is_held, DISK, "nvme0n1p1 is used by dm-0"),
+        (is_the_boot_vga, VGA, "graphics card that the host has booted with"),
+        (lambda machine: None, BRIDGE, "it is a bridge"),
+    ],
+)
+def test_what_the_host_needs_is_refused(
+    machine: Machine, make: t.Callable[[Machine], None], address: str, words: str
+) -> None:
+    make(machine)
+    files = machine.files()
+    with pytest.raises(DeclarationError) as raised:
+        run(machine, entry(address=address))
+    assert raised.value.message.startswith(f"devices[0]: {address}: ") or "2 problems" in raised.value.message
+    assert words in raised.value.message
+    assert machine.files() == files
+    assert machine.ran == []
+
+
+def test_a_link_local_address_is_no_use(machine: Machine) -> None:
+    machine.put("/proc/net/if_inet6", "fe800000000000005054000000000001 02 40 20 80   enp3s0\n")
+    run(machine, entry(address=NIC))
+
+
+@pytest.mark.parametrize(
+    ("devices", "state", "path", "words"),
+    [
+        ([], "present", "devices", "is empty"),
+        ([entry(address=NIC)], "absent", "devices", "state: absent"),
+        ([entry()], "present", "devices[0]", "selects nothing"),
+        ([entry(address="3:0")], "present", "devices[0].address", "0000:03:00.0"),
+        ([entry(address="eth0")], "present", "devices[0].address", "0000:03:00.0"),
+        ([entry(address="0000:03:00.9")], "present", "devices[0].address", "0000:03:00.0"),
+        ([entry(id="8086")], "present", "devices[0].id", "8086:10d3"),
+        ([entry(id="0x8086:0x10d3")], "present", "devices[0].id", "8086:10d3"),
+        ([entry(class_="network")], "present", "devices[0].class", "0200"),
+        ([entry(address=NIC), entry(address="0000:99:00.0")], "present", "devices[1]", "no PCI device of this host"),
+        ([entry(driver="mlx5_core")], "present", "devices[0]", "no PCI device of this host"),
+    ],
+)
+def test_bad_input(machine: Machine, devices: list[dict[str, str | None]], state: str, path: str, words: str) -> None:
+    files = machine.files()
+    with pytest.raises(DeclarationError) as raised:
+        run(machine, *devices, state=state)
+    told = [str(problem) for problem in raised.value.problems]
+    assert any(line.startswith(f"{path}: ") and words in line for line in told), told
+    assert machine.files() == files
+    assert machine.ran == []
+
+
+def test_host_info_tells_of_groups(machine: Machine) -> None:
+    devices = {one["address"]: one for one in facts_of(machine)["pci_devices"]}
+    assert devices[NIC]["viable"]
+    assert devices[NIC]["interfaces"] == ["enp3s0"]
+    assert not devices[NEIGHBOUR]["viable"]
+    assert devices[NEIGHBOUR]["in_the_way"] == ["0000:05:00.1"]
+    assert devices[DISK]["pci_device_selector"] == "144D:A808"
