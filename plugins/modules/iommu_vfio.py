@@ -44,6 +44,15 @@ options:
         description:
           - The driver that it has before it is bound; C(*) and C(?) stand for any characters.
         type: str
+  method:
+    description:
+      - V(driver_override) binds each device by its address, now and at boot by a unit of systemd.
+      - V(ids) has vfio-pci take all devices of the same vendor and device at boot, before their own driver
+        (C(/etc/modprobe.d/vfio.conf), the initramfs of every kernel, or the kernel's command line where vfio-pci is
+        built in). Needed for devices whose driver must never see them, such as some graphics cards.
+    type: str
+    choices: [driver_override, ids]
+    default: driver_override
   state:
     description:
       - V(absent) gives all devices back to the drivers that they had, and removes what was written.
@@ -120,6 +129,7 @@ ARGUMENTS: dict[str, t.Any] = {
         "default": [],
         "options": {name: {"type": "str"} for name in ("address", "id", "class", "driver")},
     },
+    "method": {"type": "str", "choices": ["driver_override", "ids"], "default": "driver_override"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -138,11 +148,12 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dic
         Selector(f"devices[{index}]", one["address"], one["id"], one["class"], one["driver"])
         for index, one in enumerate(declared)
     ]
-    plan = plan_vfio(host, selectors)
+    plan = plan_vfio(host, selectors, params["method"])
     if plan.changed and not check_mode:
         apply_vfio(host, plan)
     vendor = read_features(host).vendor
-    return {**described(plan), "kernel_args": _KERNEL_ARGS.get(vendor, ["iommu=pt"]) if declared else []}
+    own = _KERNEL_ARGS.get(vendor, ["iommu=pt"]) if declared else []
+    return {**described(plan), "kernel_args": [*own, *plan.kernel_args]}
 
 
 def described(plan: VfioPlan) -> dict[str, t.Any]:

@@ -20,7 +20,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot
     Steps,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import (
     SYSTEMS_OWN,
     conflicts,
@@ -57,7 +57,7 @@ class CmdlinePlan:
     lines: tuple[tuple[str, ...], ...]
     steps: Steps
     record: dict[str, t.Any]
-    recorded: tuple[Change, ...]
+    recorded: tuple[FileChange, ...]
     wanted: tuple[str, ...]
     running: tuple[str, ...]
 

@@ -21,14 +21,14 @@ from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 
-__all__ = ["Change", "Host", "Ran"]
+__all__ = ["FileChange", "Host", "Ran"]
 
 #: Where the tools of an administrator are, which a task's PATH may lack.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """A file as it is and as it is to be.
 
     :ivar before: its text, None where there is none.
@@ -108,12 +108,12 @@ class Host:
 
     # Doing
 
-    def changes(self, path: str, after: str | None) -> tuple[Change, ...]:
+    def changes(self, path: str, after: str | None) -> tuple[FileChange, ...]:
         """What a write would do: nothing where the file is so already."""
         before = self.read(path)
-        return () if before == after else (Change(path, before, after),)
+        return () if before == after else (FileChange(path, before, after),)
 
-    def apply(self, changes: t.Iterable[Change]) -> None:
+    def apply(self, changes: t.Iterable[FileChange]) -> None:
         for change in changes:
             if change.after is None:
                 with contextlib.suppress(FileNotFoundError):
@@ -154,7 +154,7 @@ class Host:
             with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text)
                 file.flush()
-                _like(path, file.fileno())
+                _like(path, file.fileno(), 0o755 if text.startswith("#!") else 0o644)
                 os.fsync(file.fileno())
             _keep_label(path, new)
             os.replace(new, path)
@@ -165,12 +165,12 @@ class Host:
         _sync(folder)
 
 
-def _like(path: str, descriptor: int) -> None:
-    """Owner and mode of the file that is replaced; those of a configuration file for a new one."""
+def _like(path: str, descriptor: int, mode: int) -> None:
+    """Owner and mode of the file that is replaced; a new one gets the mode."""
     try:
         there = os.stat(path)
     except FileNotFoundError:
-        os.fchmod(descriptor, 0o644)
+        os.fchmod(descriptor, mode)
         return
     os.fchmod(descriptor, stat.S_IMODE(there.st_mode))
     os.fchown(descriptor, there.st_uid, there.st_gid)

@@ -11,15 +11,14 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change as FileChange
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepage_units import (
     apply_units,
     has_systemd,
     unit_changes,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import (
-    Change,
+    CountChange,
     Pool,
     Wanted,
     allocate,
@@ -48,7 +47,7 @@ class HugepagePlan:
 
     wanted: tuple[Wanted, ...]
     pools: tuple[Pool, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[CountChange, ...]
     units: tuple[FileChange, ...]
     first: dict[str, int]
     recorded: tuple[FileChange, ...]
@@ -125,7 +124,7 @@ def apply_hugepages(host: Host, plan: HugepagePlan, seconds: float) -> list[Miss
         Missing(asked.size, asked.node, asked.after, one.after) for asked, one in pairs if one.after < asked.after
     ]
     if missing and not plan.lasting:
-        allocate(host, [Change(one.size, one.node, one.after, one.before) for one in reversed(got)], 0)
+        allocate(host, [CountChange(one.size, one.node, one.after, one.before) for one in reversed(got)], 0)
         told = ", ".join(map(str, missing))
         raise RtvirtError(f"the kernel could get {told}, and nothing was left reserved: free memory, or have at_boot")
     apply_units(host, plan.units)

@@ -13,9 +13,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change, Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import Change as Count
-from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import Wanted, format_size
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import CountChange, Wanted, format_size
 
 __all__ = ["apply_units", "has_systemd", "unit_changes"]
 
@@ -28,7 +27,7 @@ def has_systemd(host: Host) -> bool:
     return host.exists("/run/systemd/system")
 
 
-def unit_changes(host: Host, allocated: t.Sequence[Wanted], mounted: t.Iterable[int]) -> tuple[Change, ...]:
+def unit_changes(host: Host, allocated: t.Sequence[Wanted], mounted: t.Iterable[int]) -> tuple[FileChange, ...]:
     """What makes the units those that are wanted; units of ours that are wanted no more go.
 
     :arg allocated: pools that a unit is to make at boot.
@@ -47,7 +46,7 @@ def unit_changes(host: Host, allocated: t.Sequence[Wanted], mounted: t.Iterable[
     return tuple(change for found in changes for change in found)
 
 
-def apply_units(host: Host, changes: t.Sequence[Change]) -> None:
+def apply_units(host: Host, changes: t.Sequence[FileChange]) -> None:
     """Write and remove units, and have systemd start, enable and forget them."""
     if not changes:
         return
@@ -95,7 +94,8 @@ def _mount(size: int) -> str:
 
 def _service(allocated: t.Sequence[Wanted]) -> str:
     lines = [
-        f"ExecStart=/bin/sh -c 'echo {one.count} > {Count(one.size, one.node, 0, one.count).path}'" for one in allocated
+        f"ExecStart=/bin/sh -c 'echo {one.count} > {CountChange(one.size, one.node, 0, one.count).path}'"
+        for one in allocated
     ]
     return (
         f"{_HEAD}[Unit]\nDescription=Huge pages on NUMA nodes\nDefaultDependencies=no\nBefore=sysinit.target\n\n"

@@ -19,7 +19,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 
 __all__ = [
-    "Change",
+    "CountChange",
     "Pool",
     "Wanted",
     "allocate",
@@ -74,7 +74,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Change:
+class CountChange:
     """One count to be written: of a pool, or of a size on all nodes together (``node`` is None)."""
 
     size: int
@@ -122,7 +122,7 @@ def _numbers(host: Host, folder: str, pattern: str) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
-def check_wanted(host: Host, wanted: t.Sequence[Wanted], reserve: int | None = None) -> list[Change]:
+def check_wanted(host: Host, wanted: t.Sequence[Wanted], reserve: int | None = None) -> list[CountChange]:
     """The counts to be written, those that get smaller first.
 
     :arg reserve: KiB that each node keeps of its memory for all else, None for the usual.
@@ -149,7 +149,7 @@ def check_wanted(host: Host, wanted: t.Sequence[Wanted], reserve: int | None = N
             )
             problems.append(Problem(f"{one.path}.count", message))
         if one.count != before:
-            changes.append(Change(one.size, one.node, before, one.count))
+            changes.append(CountChange(one.size, one.node, before, one.count))
     problems += _too_much(host, wanted, pools, reserve)
     if problems:
         raise DeclarationError(problems)
@@ -203,7 +203,7 @@ def _node_memory(host: Host, node: int) -> int:
     return int(match[1]) if match else 0
 
 
-def allocate(host: Host, changes: t.Iterable[Change], seconds: float) -> list[Change]:
+def allocate(host: Host, changes: t.Iterable[CountChange], seconds: float) -> list[CountChange]:
     """Write counts, and read what the kernel has made of them.
 
     :arg seconds: how long to try again, after a request to put memory together.
@@ -219,11 +219,11 @@ def allocate(host: Host, changes: t.Iterable[Change], seconds: float) -> list[Ch
                 break
             host.tell("/proc/sys/vm/compact_memory", "1")
             time.sleep(0.2)
-        done.append(Change(change.size, change.node, change.before, got))
+        done.append(CountChange(change.size, change.node, change.before, got))
     return done
 
 
-def predicted(pools: t.Iterable[Pool], changes: t.Sequence[Change]) -> list[Pool]:
+def predicted(pools: t.Iterable[Pool], changes: t.Sequence[CountChange]) -> list[Pool]:
     """Pools as changes will leave them; what is for no node is taken to be spread evenly, as the kernel does."""
     pools = list(pools)
     nodes = sorted({pool.node for pool in pools})

@@ -47,6 +47,8 @@ class Device:
 
 def read_devices(host: Host) -> list[Device]:
     found = []
+    # By where the interfaces are, and not by the device's own folder: that of a virtio card is one of its children's.
+    links = {name: host.link(f"/sys/class/net/{name}") for name in host.names("/sys/class/net")}
     for address in host.names(_DEVICES):
         folder = f"{_DEVICES}/{address}"
         vendor, device, class_code = (
@@ -62,7 +64,7 @@ def read_devices(host: Host) -> list[Device]:
                 driver=host.target(f"{folder}/driver") or "",
                 group=int(group) if group and group.isdigit() else None,
                 node=None if node < 0 else node,
-                interfaces=tuple(host.names(f"{folder}/net")),
+                interfaces=tuple(name for name, link in links.items() if f"/{address}/" in link),
             )
         )
     return found

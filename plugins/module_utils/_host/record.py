@@ -13,7 +13,7 @@ import json
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 
 __all__ = ["FOLDER", "read_record", "record_changes"]
 
@@ -36,7 +36,7 @@ def read_record(host: Host, name: str) -> dict[str, t.Any]:
     return record
 
 
-def record_changes(host: Host, name: str, record: t.Mapping[str, t.Any]) -> tuple[Change, ...]:
+def record_changes(host: Host, name: str, record: t.Mapping[str, t.Any]) -> tuple[FileChange, ...]:
     """What keeps a record: nothing where it says so already."""
     text = json.dumps(record, indent=2, sort_keys=True) + "\n" if any(record.values()) else None
     return host.changes(f"{FOLDER}/{name}.json", text)

@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_kernel_mask, parse_mask
 
@@ -48,10 +48,10 @@ class SettingsPlan:
     """
 
     name: str
-    files: tuple[Change, ...]
+    files: tuple[FileChange, ...]
     attributes: tuple[AttributeChange, ...]
     record: dict[str, t.Any]
-    recorded: tuple[Change, ...]
+    recorded: tuple[FileChange, ...]
 
     @property
     def changed(self) -> bool:
@@ -66,7 +66,7 @@ def plan_settings(host: Host, name: str, wanted: Settings) -> SettingsPlan:
     record = read_record(host, name)
     first: dict[str, str] = record.get("attributes", {})
     ours: list[str] = record.get("files", [])
-    changes: list[Change] = []
+    changes: list[FileChange] = []
     for path, text in wanted.files.items():
         if path not in ours and host.read(path) not in (None, text):
             raise RtvirtError(f"{path} is there, and was not written here: move it away")

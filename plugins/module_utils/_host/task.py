@@ -12,7 +12,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 
 __all__ = ["diff_of", "run_on_host"]
 
@@ -33,7 +33,7 @@ def run_on_host(arguments: dict[str, t.Any], converge: Converge) -> t.NoReturn:
     task.exit_json(**result)
 
 
-def diff_of(changes: t.Iterable[Change]) -> list[dict[str, str]]:
+def diff_of(changes: t.Iterable[FileChange]) -> list[dict[str, str]]:
     """Ansible's diff of files."""
     return [
         {

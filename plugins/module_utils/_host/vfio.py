@@ -21,10 +21,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.device_use impor
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device, in_the_way, read_devices
 
-__all__ = ["UNIT", "VFIO", "Selector", "bind", "has_iommu", "select", "unbind", "unit_text"]
+__all__ = ["VFIO", "Selector", "bind", "has_iommu", "select", "unbind"]
 
 VFIO = "vfio-pci"
-UNIT = "/etc/systemd/system/rtvirt-vfio.service"
 _DEVICES = "/sys/bus/pci/devices"
 _PATIENCE = 5.0
 
@@ -133,8 +132,17 @@ def bind(host: Host, device: Device) -> None:
 
 
 def unbind(host: Host, address: str, driver: str) -> None:
-    """Give a device back. :arg driver: the one it had, empty for none."""
-    _hand_over(host, address, "\n", driver)
+    """Give a device back.
+
+    :arg driver: the one it had, empty for none. It is named, as vfio-pci may know the device by its ids.
+    """
+    if driver:
+        # Nothing else may have needed it since the boot.
+        host.run("modprobe", driver)
+        _hand_over(host, address, driver, driver)
+    elif host.target(f"{_DEVICES}/{address}/driver"):
+        host.tell(f"{_DEVICES}/{address}/driver/unbind", address)
+    host.tell(f"{_DEVICES}/{address}/driver_override", "\n")
 
 
 def _hand_over(host: Host, address: str, override: str, driver: str) -> None:
@@ -152,31 +160,3 @@ def _hand_over(host: Host, address: str, override: str, driver: str) -> None:
     found = host.target(f"{folder}/driver") or ""
     if found != driver:
         raise RtvirtError(f"{address}: has {found or 'no driver'} after it was given to {driver or 'nobody'}")
-
-
-def unit_text(devices: t.Iterable[Device]) -> str:
-    """systemd's unit that binds devices at boot, before the network is set up.
-
-    What is at an address is looked at first: addresses move when cards are moved. One that is not there any more does
-    not keep the others from being bound.
-    """
-    lines = []
-    for one in devices:
-        folder = f"{_DEVICES}/{one.address}"
-        steps = (
-            f'[ "$(cat {folder}/vendor):$(cat {folder}/device)" = "0x{one.vendor}:0x{one.device}" ] || exit 1; '
-            f"echo {VFIO} > {folder}/driver_override; "
-            f'[ "$(basename "$(readlink {folder}/driver)")" = {VFIO} ] && exit 0; '
-            f"[ -e {folder}/driver ] && echo {one.address} > {folder}/driver/unbind; "
-            f"echo {one.address} > /sys/bus/pci/drivers_probe"
-        )
-        lines.append("ExecStart=-/bin/sh -c '" + steps.replace("$", "$$") + "'")
-    return (
-        "# Written by rtvirt.core.iommu_vfio, which also removes it (state: absent).\n"
-        "[Unit]\nDescription=PCI devices for virtual machines\nDefaultDependencies=no\n"
-        "After=systemd-modules-load.service systemd-udev-trigger.service\nBefore=network-pre.target sysinit.target\n"
-        "Wants=network-pre.target\n\n"
-        "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=-/sbin/modprobe vfio-pci\n"
-        + "\n".join(lines)
-        + "\n\n[Install]\nWantedBy=sysinit.target\n"
-    )

@@ -10,24 +10,32 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change, Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device, read_devices
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
 from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import (
-    UNIT,
     VFIO,
     Selector,
     bind,
     has_iommu,
     select,
     unbind,
-    unit_text,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio_files import (
+    INITRAMFS,
+    PATHS,
+    UNIT,
+    Method,
+    binding_files,
+    ids_of,
+    initramfs_command,
+    is_built_in,
 )
 
 __all__ = ["VfioPlan", "apply_vfio", "plan_vfio"]
 
 _RECORD = "iommu_vfio"
-_LOADED = "/etc/modules-load.d/zz-rtvirt-vfio.conf"
 
 
 @dataclass(frozen=True)
@@ -36,56 +44,78 @@ class VfioPlan:
 
     :ivar devices: all that are declared, as they are.
     :ivar bound: those that vfio-pci gets now.
-    :ivar staged: those that it gets with the next boot, as the IOMMU is not in use yet.
+    :ivar staged: those that it gets with the next boot: the IOMMU is not in use yet, or that is how ids work.
     :ivar returned: address -> driver of those that go back.
     :ivar first: address -> driver of before the first run.
+    :ivar kernel_args: ids for a vfio-pci that is built in.
     """
 
     devices: tuple[Device, ...]
     bound: tuple[Device, ...]
     staged: tuple[Device, ...]
     returned: dict[str, str]
-    files: tuple[Change, ...]
+    files: tuple[FileChange, ...]
     first: dict[str, str]
-    recorded: tuple[Change, ...]
+    record: dict[str, t.Any]
+    recorded: tuple[FileChange, ...]
+    kernel_args: tuple[str, ...]
 
     @property
     def changed(self) -> bool:
         return bool(self.bound or self.returned or self.files or self.recorded)
 
 
-def plan_vfio(host: Host, selectors: t.Sequence[Selector]) -> VfioPlan:
-    """:raises DeclarationError: for what :func:`select` refuses."""
-    before: dict[str, str] = read_record(host, _RECORD).get("drivers", {})
+def plan_vfio(host: Host, selectors: t.Sequence[Selector], method: Method = "driver_override") -> VfioPlan:
+    """:raises DeclarationError: for what :func:`select` refuses, and ids that others have too."""
+    record = read_record(host, _RECORD)
+    before: dict[str, str] = record.get("drivers", {})
     devices = select(host, selectors, before) if selectors else []
+    if method == "ids":
+        _check_ids(host, devices)
     unbound = [device for device in devices if device.driver != VFIO]
-    ready = has_iommu(host) is True
     first = {device.address: before.get(device.address, device.driver) for device in devices}
-    unit = unit_text(devices) if devices else None
+    now = method == "driver_override" and has_iommu(host) is True
+    wanted = binding_files(host, devices, method, first.values())
+    ours: list[str] = record.get("files", [])
+    for path in wanted:
+        if path not in ours and host.read(path) not in (None, wanted[path]):
+            raise DeclarationError([Problem("method", f"{path} is there, and was not written here: move it away")])
+    changes = [host.changes(path, wanted.get(path)) for path in PATHS if path in wanted or path in ours]
+    kept = {"drivers": first, "files": sorted(wanted)}
+    built_in = method == "ids" and bool(devices) and is_built_in(host)
     return VfioPlan(
         devices=tuple(devices),
-        bound=tuple(unbound) if ready else (),
-        staged=() if ready else tuple(unbound),
+        bound=tuple(unbound) if now else (),
+        staged=() if now else tuple(unbound),
         returned={address: driver for address, driver in before.items() if address not in first},
-        files=(*host.changes(UNIT, unit), *host.changes(_LOADED, f"{VFIO}\n" if devices else None)),
+        files=tuple(change for found in changes for change in found),
         first=first,
-        recorded=record_changes(host, _RECORD, {"drivers": first}),
+        record=kept,
+        recorded=record_changes(host, _RECORD, kept),
+        kernel_args=(f"vfio-pci.ids={','.join(ids_of(devices))}",) if built_in else (),
     )
+
+
+def _check_ids(host: Host, devices: t.Sequence[Device]) -> None:
+    """:raises DeclarationError: where the ids would take devices along that are not declared."""
+    ids, declared = ids_of(devices), {device.address for device in devices}
+    problems = [
+        Problem("method", f"ids: {other.address} is a {other.vendor}:{other.device} too, and would go along: declare it"
+                          " as well, or take driver_override")
+        for other in read_devices(host)
+        if f"{other.vendor}:{other.device}" in ids and other.address not in declared
+    ]  # fmt: skip
+    if problems:
+        raise DeclarationError(problems)
 
 
 def apply_vfio(host: Host, plan: VfioPlan) -> None:
     """Write what binds at boot, and bind and give back now. :raises RtvirtError: where the kernel does not."""
     # A run that is cut off leaves a record of all that may be ours.
-    before = read_record(host, _RECORD).get("drivers", {})
-    host.apply(record_changes(host, _RECORD, {"drivers": {**plan.first, **before}}))
-    name = UNIT.rpartition("/")[2]
-    if plan.files and not plan.devices:
-        host.must_run("systemctl", "disable", name)
-    host.apply(plan.files)
-    if plan.files:
-        host.must_run("systemctl", "daemon-reload")
-    if plan.files and plan.devices:
-        host.must_run("systemctl", "enable", name)
+    record = read_record(host, _RECORD)
+    files = sorted({*record.get("files", []), *(change.path for change in plan.files)})
+    host.apply(record_changes(host, _RECORD, {"drivers": {**plan.first, **record.get("drivers", {})}, "files": files}))
+    _write_files(host, plan.files)
     for address, driver in plan.returned.items():
         # One that was taken out of the machine meanwhile is nobody's any more.
         if host.exists(f"/sys/bus/pci/devices/{address}"):
@@ -94,4 +124,19 @@ def apply_vfio(host: Host, plan: VfioPlan) -> None:
         host.must_run("modprobe", VFIO)
     for device in plan.bound:
         bind(host, device)
-    host.apply(record_changes(host, _RECORD, {"drivers": plan.first}))
+    host.apply(record_changes(host, _RECORD, plan.record))
+
+
+def _write_files(host: Host, files: t.Sequence[FileChange]) -> None:
+    unit = next((change for change in files if change.path == UNIT), None)
+    name = UNIT.rpartition("/")[2]
+    if unit is not None and unit.after is None:
+        host.must_run("systemctl", "disable", name)
+    host.apply(files)
+    if unit is not None:
+        host.must_run("systemctl", "daemon-reload")
+    if unit is not None and unit.after is not None:
+        host.must_run("systemctl", "enable", name)
+    command = initramfs_command(host)
+    if command is not None and any(change.path in INITRAMFS for change in files):
+        host.must_run(*command)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Change
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import SYSTEMS_OWN, with_ours, without
 
 __all__ = ["Bootloader", "Entry", "Exchange", "Steps"]
@@ -62,7 +62,7 @@ class Steps:
     :ivar command: the boot loader's own tool, which then brings it into the entries.
     """
 
-    files: tuple[Change, ...]
+    files: tuple[FileChange, ...]
     command: tuple[str, ...]
 
 

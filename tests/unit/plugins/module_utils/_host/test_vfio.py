@@ -16,7 +16,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import fac
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host, Ran
 from ansible_collections.rtvirt.core.plugins.modules import iommu_vfio
 
-NIC, SECOND, NEIGHBOUR, BRIDGE, DISK, VGA = (f"0000:0{bus}:00.0" for bus in (3, 4, 5, 6, 7, 8))
+NIC, SECOND, NEIGHBOUR, BRIDGE, DISK, VGA, VIRTIO = (f"0000:0{bus}:00.0" for bus in (3, 4, 5, 6, 7, 8, 9))
 
 
 class Machine(Host):
@@ -39,6 +39,7 @@ class Machine(Host):
             (BRIDGE, "1b36:000e", "060400", "shpchp", 3),
             (DISK, "144d:a808", "010802", "nvme", 4),
             (VGA, "1234:1111", "030000", "", 5),
+            (VIRTIO, "1af4:1041", "020000", "virtio-pci", 6),
         ):
             vendor, device = ids.split(":")
             folder = f"/sys/bus/pci/devices/{address}"
@@ -51,9 +52,15 @@ class Machine(Host):
             os.symlink(f"../../../../kernel/iommu_groups/{group}", root / folder[1:] / "iommu_group")
             self.native[address] = driver
             self._drive(address, driver)
-        for address, name in ((NIC, "enp3s0"), (SECOND, "enp4s0"), (NEIGHBOUR, "enp5s0f0")):
-            (root / f"sys/bus/pci/devices/{address}/net/{name}").mkdir(parents=True)
-            (root / f"sys/class/net/{name}").mkdir(parents=True)
+        (root / "sys/class/net").mkdir(parents=True)
+        for folder, name in (
+            (f"{NIC}/net", "enp3s0"),
+            (f"{SECOND}/net", "enp4s0"),
+            (f"{NEIGHBOUR}/net", "enp5s0f0"),
+            (f"{VIRTIO}/virtio1/net", "enp9s0"),
+        ):
+            (root / f"sys/devices/pci0000:00/{folder}/{name}").mkdir(parents=True)
+            os.symlink(f"../../devices/pci0000:00/{folder}/{name}", root / f"sys/class/net/{name}")
         self.put("/proc/cpuinfo", "vendor_id\t: GenuineIntel\n")
         self.put("/proc/net/route", "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n")
         (root / "sys/class/block").mkdir(parents=True)
@@ -105,9 +112,13 @@ def entry(**selector: str) -> dict[str, str | None]:
 
 
 def run(
-    machine: Machine, *devices: dict[str, str | None], check: bool = False, state: str = "present"
+    machine: Machine,
+    *devices: dict[str, str | None],
+    check: bool = False,
+    state: str = "present",
+    method: str = "driver_override",
 ) -> dict[str, t.Any]:
-    return iommu_vfio.converge({"devices": list(devices), "state": state}, check, machine)
+    return iommu_vfio.converge({"devices": list(devices), "state": state, "method": method}, check, machine)
 
 
 def test_a_card_is_bound_and_given_back(machine: Machine) -> None:
@@ -178,8 +189,73 @@ def test_what_binds_at_boot_looks_at_what_is_there(machine: Machine) -> None:
     assert '= "0x8086:0x10d3" ] || exit 1' in unit
     assert "echo 0000:03:00.0 > /sys/bus/pci/drivers_probe" in unit
     assert "$(" not in unit.replace("$$(", "")
-    assert machine.read("/etc/modules-load.d/zz-rtvirt-vfio.conf") == "vfio-pci\n"
+    assert machine.read("/etc/modules-load.d/zz-rtvirt-vfio.conf").endswith("\nvfio-pci\n")
     assert ("systemctl", "enable", "rtvirt-vfio.service") in machine.ran
+
+
+# By ids
+
+
+def test_ids_in_the_initramfs_of_every_kernel(machine: Machine) -> None:
+    machine.put("/usr/sbin/update-initramfs", "")
+    files = machine.files()
+    predicted = run(machine, entry(id="8086:10d3"), check=True, method="ids")
+    assert machine.files() == files
+    done = run(machine, entry(id="8086:10d3"), method="ids")
+    assert done == predicted
+    assert done["reboot_required"]
+    assert machine.driver(NIC) == "e1000e"
+    text = machine.read("/etc/modprobe.d/vfio.conf") or ""
+    assert "options vfio-pci ids=8086:10d3\nsoftdep e1000e pre: vfio-pci\n" in text
+    assert "force_load vfio-pci" in (machine.read("/etc/initramfs-tools/hooks/rtvirt-vfio") or "")
+    assert (machine.root / "etc/initramfs-tools/hooks/rtvirt-vfio").stat().st_mode & 0o111
+    assert machine.ran == [("update-initramfs", "-u", "-k", "all")]
+    machine._drive(NIC, "vfio-pci")
+    machine._drive(SECOND, "vfio-pci")
+    machine.ran.clear()
+    again = run(machine, entry(id="8086:10d3"), method="ids")
+    assert (again["changed"], again["reboot_required"], machine.ran) == (False, False, [])
+    run(machine, state="absent")
+    assert machine.files() == files
+    assert machine.ran == [("update-initramfs", "-u", "-k", "all"), *[("modprobe", "e1000e")] * 2]
+    assert machine.driver(NIC) == "e1000e"
+
+
+def test_dracut(machine: Machine) -> None:
+    machine.put("/usr/sbin/dracut", "")
+    run(machine, entry(id="8086:10d3"), method="ids")
+    assert 'force_drivers+=" vfio-pci "' in (machine.read("/etc/dracut.conf.d/zz-rtvirt-vfio.conf") or "")
+    assert machine.ran == [("dracut", "--force", "--regenerate-all")]
+
+
+def test_vfio_that_is_built_in_reads_the_command_line(machine: Machine) -> None:
+    machine.put("/proc/sys/kernel/osrelease", "6.8.0-45-generic\n")
+    machine.put("/lib/modules/6.8.0-45-generic/modules.builtin", "kernel/drivers/vfio/pci/vfio-pci.ko\n")
+    done = run(machine, entry(id="8086:10d3"), method="ids")
+    assert done["kernel_args"] == ["intel_iommu=on", "iommu=pt", "vfio-pci.ids=8086:10d3"]
+    assert machine.read("/etc/modprobe.d/vfio.conf") is None
+
+
+def test_ids_that_others_have_too(machine: Machine) -> None:
+    with pytest.raises(DeclarationError, match=r"^method: ids: 0000:04:00\.0 is a 8086:10d3 too"):
+        run(machine, entry(address=NIC), method="ids")
+
+
+def test_from_one_method_to_the_other(machine: Machine) -> None:
+    run(machine, entry(id="8086:10d3"))
+    assert not run(machine, entry(id="8086:10d3"), method="ids")["reboot_required"]
+    assert machine.read("/etc/systemd/system/rtvirt-vfio.service") is None
+    assert ("systemctl", "disable", "rtvirt-vfio.service") in machine.ran
+    run(machine, entry(id="8086:10d3"))
+    assert machine.read("/etc/modprobe.d/vfio.conf") is None
+
+
+def test_a_vfio_conf_of_somebody_else(machine: Machine) -> None:
+    machine.put("/etc/modprobe.d/vfio.conf", "options vfio-pci disable_vga=1\n")
+    with pytest.raises(
+        DeclarationError, match=r"^method: /etc/modprobe\.d/vfio\.conf is there, and was not written here"
+    ):
+        run(machine, entry(id="8086:10d3"), method="ids")
 
 
 def test_a_whole_group_goes_together(machine: Machine) -> None:
@@ -239,6 +315,10 @@ def has_default_route(machine: Machine) -> None:
     machine.put("/proc/net/route", "Iface\tDestination\nenp3s0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
 
 
+def is_a_virtio_card_with_a_route(machine: Machine) -> None:
+    machine.put("/proc/net/route", "Iface\tDestination\nenp9s0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
+
+
 def has_address(machine: Machine) -> None:
     machine.put("/proc/net/route", "Iface\tDestination\nenp3s0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n")
 
@@ -280,6 +360,7 @@ def is_the_boot_vga(machine: Machine) -> None:
     ("make", "address", "words"),
     [
         (has_default_route, NIC, "enp3s0 has the default route"),
+        (is_a_virtio_card_with_a_route, VIRTIO, "enp9s0 has the default route"),
         (has_address, NIC, "enp3s0 has an address"),
         (has_address_of_ipv6, NIC, "enp3s0 has an address"),
         (is_in_a_bond, NIC, "enp3s0 is part of bond0"),
