@@ -117,7 +117,9 @@ class Bed:
             return "absent" if self.vmi(name) is None else ""
         vmi = self.vmi(name)
         if vmi is None:
-            return "stopped" if self.printable(name) == "Stopped" else ""
+            status = (self.find(name) or {}).get("status", {})
+            # KubeVirt calls one stopped a moment before it knows that its instance has gone.
+            return "stopped" if status.get("printableStatus") == "Stopped" and not status.get("created") else ""
         if vmi["metadata"].get("deletionTimestamp") or vmi["status"].get("phase") != "Running":
             return ""
         if self.condition("Paused", name) == "True":
