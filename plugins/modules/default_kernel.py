@@ -67,68 +67,36 @@ reboot_required:
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
+from ansible_collections.rtvirt.core.plugins.module_utils._host.default_kernel import (
+    apply_default_kernel,
+    plan_default_kernel,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.kernels import read_kernels
-from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import difference, run_on_host
 
 ARGUMENTS: dict[str, t.Any] = {
     "kernel": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
-_RECORD = "default_kernel"
-
-
-def chosen(host: Host, wanted: str | None) -> str:
-    """The release that is meant. :raises DeclarationError: for one that is not installed."""
-    kernels = read_kernels(host)
-    installed = ", ".join(kernel.release for kernel in kernels) or "none"
-    if wanted is None:
-        raise DeclarationError([Problem("kernel", "is missing: write a release, or realtime")])
-    if wanted == "realtime":
-        realtime = [kernel.release for kernel in kernels if kernel.realtime]
-        if not realtime:
-            message = f"no real-time kernel is installed (linux-image-rt-amd64, kernel-rt); installed: {installed}"
-            raise DeclarationError([Problem("kernel", message)])
-        return realtime[-1]
-    if wanted not in [kernel.release for kernel in kernels]:
-        raise DeclarationError([Problem("kernel", f"{wanted!r} is not installed; installed: {installed}")])
-    return wanted
-
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
     """Set the kernel that boots, or bring back the choice of before."""
-    record = read_record(host, _RECORD)
-    absent = params["state"] == "absent"
-    if absent and params["kernel"] is not None:
+    wanted, absent = params["kernel"], params["state"] == "absent"
+    if absent and wanted is not None:
         raise DeclarationError([Problem("kernel", "is nothing that state: absent needs: leave it out")])
-    release = None if absent else chosen(host, params["kernel"])
-    running = host.word("/proc/sys/kernel/osrelease")
-    if absent and not record:
-        return {"changed": False, "kernel": None, "running": running, "reboot_required": False, "diff": []}
-    bootloader = find_bootloader(host)
-    before = bootloader.default_kernel()
-    after = record["before"] if absent else release
-    kept = {} if absent else {"set": release, "before": record["before"] if record else before}
-    recorded = record_changes(host, _RECORD, kept)
-    if before != after and not check_mode:
-        steps = bootloader.default_steps(after)
-        # Ours first: what is interrupted can be brought back.
-        host.apply(record_changes(host, _RECORD, kept or record))
-        host.apply(steps.files)
-        host.must_run(*steps.command)
-    if not check_mode:
-        host.apply(recorded)
-    text = {"before": f"{before or 'left to the boot loader'}\n", "after": f"{after or 'left to the boot loader'}\n"}
-    header = {"before_header": "the kernel that boots", "after_header": "the kernel that boots"}
+    if wanted is None and not absent:
+        raise DeclarationError([Problem("kernel", "is missing: write a release, or realtime")])
+    plan = plan_default_kernel(host, wanted)
+    if plan.changed and not check_mode:
+        apply_default_kernel(host, plan)
+    texts = (f"{release or 'left to the boot loader'}\n" for release in (plan.before, plan.after))
     return {
-        "changed": before != after or bool(recorded),
-        "kernel": after,
-        "running": running,
-        "reboot_required": running == record.get("set") if absent else running != after,
-        "diff": [{**header, **text}] if before != after else [],
+        "changed": plan.changed,
+        "kernel": plan.after,
+        "running": plan.running,
+        "reboot_required": plan.reboot_required,
+        "diff": difference("the kernel that boots", *texts),
     }
 
 

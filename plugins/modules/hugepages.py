@@ -137,13 +137,14 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepage_plan im
     plan_hugepages,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import (
+    Pool,
     Wanted,
     format_size,
     parse_size,
     predicted,
     read_pools,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, difference, run_on_host
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
 
 ARGUMENTS: dict[str, t.Any] = {
@@ -212,35 +213,28 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dic
         mounts=params["mounts"],
         reserve=reserve,
     )
-    missing = apply_hugepages(host, plan, params["wait_timeout"]) if plan.changed and not check_mode else []
-    return described(host, plan, missing, check_mode)
+    if check_mode:
+        return described(plan, predicted(plan.pools, plan.changes), [])
+    missing = apply_hugepages(host, plan, params["wait_timeout"]) if plan.changed else []
+    return described(plan, read_pools(host), missing)
 
 
-def described(host: Host, plan: HugepagePlan, missing: list[Missing], check_mode: bool) -> dict[str, t.Any]:
-    after = predicted(plan.pools, plan.changes) if check_mode else read_pools(host)
-    before = [_pool(pool) for pool in plan.pools]
-    pools = [_pool(pool) for pool in after]
-    header = "/sys/devices/system/node"
-    texts = {"before": _text(before), "after": _text(pools)}
+def described(plan: HugepagePlan, pools: t.Sequence[Pool], missing: t.Sequence[Missing]) -> dict[str, t.Any]:
     return {
-        "changed": before != pools or bool(plan.units or plan.recorded),
-        "pools": pools,
+        "changed": [*plan.pools] != [*pools] or plan.units.changed or bool(plan.recorded),
+        "pools": [pool.result() for pool in pools],
         "kernel_args": list(plan.kernel_args),
         "missing": [{**vars(one), "size": format_size(one.size)} for one in missing],
         "reboot_required": bool(missing),
         "diff": [
-            *([{"before_header": header, "after_header": header, **texts}] if before != pools else []),
-            *diff_of(plan.units),
+            *difference("/sys/devices/system/node", _text(plan.pools), _text(pools)),
+            *diff_of(plan.units.files),
         ],
     }
 
 
-def _pool(pool: t.Any) -> dict[str, t.Any]:
-    return {"size": format_size(pool.size), "node": pool.node, "count": pool.count, "used": pool.used}
-
-
-def _text(pools: list[dict[str, t.Any]]) -> str:
-    return "".join(f"node {pool['node']}: {pool['count']} pages of {pool['size']}\n" for pool in pools)
+def _text(pools: t.Sequence[Pool]) -> str:
+    return "".join(f"node {pool.node}: {pool.count} pages of {format_size(pool.size)}\n" for pool in pools)
 
 
 def main() -> None:

@@ -118,7 +118,7 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._host.features import read_features
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, difference, run_on_host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import VFIO, Selector
 from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio_plan import VfioPlan, apply_vfio, plan_vfio
 
@@ -164,7 +164,6 @@ def described(plan: VfioPlan) -> dict[str, t.Any]:
     texts = [
         "".join(f"{address}: {pair[side] or 'no driver'}\n" for address, pair in changes.items()) for side in (0, 1)
     ]
-    drivers = {"before_header": "drivers", "after_header": "drivers", "before": texts[0], "after": texts[1]}
     return {
         "changed": plan.changed,
         "devices": [
@@ -178,7 +177,7 @@ def described(plan: VfioPlan) -> dict[str, t.Any]:
             for device in plan.devices
         ],
         "reboot_required": bool(plan.staged),
-        "diff": [*([drivers] if texts[0] != texts[1] else []), *diff_of(plan.files)],
+        "diff": [*difference("drivers", *texts), *diff_of(plan.settings.files)],
     }
 
 

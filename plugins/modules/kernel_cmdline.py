@@ -116,7 +116,7 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import CmdlinePlan, apply_cmdline, plan_cmdline
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, difference, run_on_host
 
 ARGUMENTS: dict[str, t.Any] = {
     "args": {"type": "list", "elements": "str", "default": []},
@@ -151,14 +151,13 @@ def described(plan: CmdlinePlan) -> dict[str, t.Any]:
         "reboot_required": plan.reboot_required,
         "diff": [
             *(
-                {"before_header": entry.title, "after_header": entry.title,
-                 "before": "\n".join([*entry.arguments, ""]), "after": "\n".join([*line, ""])}
+                one
                 for entry, line in zip(plan.entries, plan.lines)
-                if [*entry.arguments] != [*line]
+                for one in difference(entry.title, "\n".join([*entry.arguments, ""]), "\n".join([*line, ""]))
             ),
             *diff_of(plan.steps.files),
         ],
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

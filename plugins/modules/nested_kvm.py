@@ -68,16 +68,8 @@ reboot_required:
 
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm import (
-    is_in_use,
-    kvm_module,
-    load_anew,
-    nested,
-    set_elsewhere,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import Settings, apply_settings, plan_settings
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm import apply_nested, plan_nested
 from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, run_on_host
 
 ARGUMENTS: dict[str, t.Any] = {
@@ -85,36 +77,18 @@ ARGUMENTS: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
-_RECORD = "nested_kvm"
-_FILE = "/etc/modprobe.d/zz-rtvirt-nested.conf"
-_HEAD = "# Written by rtvirt.core.nested_kvm, which also removes it (state: absent).\n"
-
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
     """Set whether guests may run guests, and have the module read it where nothing uses it."""
-    module = kvm_module(host)
-    other = set_elsewhere(host, module, _FILE)
-    if other is not None and params["state"] == "present":
-        raise DeclarationError([Problem("enabled", f"{other} sets nested of {module} already: let one of them set it")])
-    text = f"{_HEAD}options {module} nested={int(params['enabled'])}\n"
-    plan = plan_settings(host, _RECORD, Settings({_FILE: text} if params["state"] == "present" else {}))
-    # The kernel's own default is yes.
-    wanted = params["enabled"] or params["state"] == "absent"
-    now = nested(host, module)
-    reloads = now not in (None, wanted) and not is_in_use(host, module)
-    if not check_mode:
-        if plan.changed:
-            apply_settings(host, plan)
-        reloads = reloads and load_anew(host, module)
-        now = nested(host, module)
-    elif reloads:
-        now = wanted
+    plan = plan_nested(host, params["enabled"] if params["state"] == "present" else None)
+    predicted = plan.wanted if plan.reloads else plan.now
+    now = predicted if check_mode else apply_nested(host, plan)
     return {
-        "changed": plan.changed or reloads,
-        "module": module,
+        "changed": plan.changed,
+        "module": plan.module,
         "nested": now,
-        "reboot_required": now not in (None, wanted),
-        "diff": diff_of(plan.files),
+        "reboot_required": now not in (None, plan.wanted),
+        "diff": diff_of(plan.settings.files),
     }
 
 

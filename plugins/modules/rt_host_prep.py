@@ -116,7 +116,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import 
     apply_settings,
     plan_settings,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, difference, run_on_host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges
 
@@ -179,12 +179,9 @@ def check_tuned(host: Host) -> None:
 
 def described(plan: SettingsPlan) -> list[dict[str, str]]:
     """Ansible's diff."""
-    texts = {
-        "before": "".join(f"{change.path} = {change.before}\n" for change in plan.attributes),
-        "after": "".join(f"{change.path} = {change.after}\n" for change in plan.attributes),
-    }
-    header = {"before_header": "the running kernel", "after_header": "the running kernel"}
-    return [*([{**header, **texts}] if plan.attributes else []), *diff_of(plan.files)]
+    before = "".join(f"{change.path} = {change.before}\n" for change in plan.attributes)
+    after = "".join(f"{change.path} = {change.after}\n" for change in plan.attributes)
+    return [*difference("the running kernel", before, after), *diff_of(plan.files)]
 
 
 def main() -> None:

@@ -94,27 +94,13 @@ watchdogs:
     - {name: watchdog0, identity: i6300ESB timer, active: true, timeout: 30, holders: [systemd (1)]}
 """
 
-import time
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
-from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import (
-    Settings,
-    SettingsPlan,
-    apply_settings,
-    plan_settings,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.feeding import apply_feeding, plan_feeding
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, run_on_host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.watchdogs import (
-    SERVICE,
-    Watchdog,
-    choose,
-    files_of,
-    holders,
-    read_watchdogs,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.watchdogs import choose, holders, read_watchdogs
 
 ARGUMENTS: dict[str, t.Any] = {
     "feeder": {"type": "str", "choices": ["systemd", "daemon"], "default": "systemd"},
@@ -126,12 +112,6 @@ ARGUMENTS: dict[str, t.Any] = {
     "tests": {"type": "dict", "default": {}},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
-
-_RECORD = "watchdog"
-_SERVICE_RECORD = "watchdog_service"
-
-#: Seconds until a feeder that was started has to have the device open.
-_PATIENCE = 15.0
 
 
 def check(params: t.Mapping[str, t.Any]) -> None:
@@ -150,87 +130,31 @@ def check(params: t.Mapping[str, t.Any]) -> None:
         raise DeclarationError(problems)
 
 
-def check_feeders(host: Host, params: t.Mapping[str, t.Any], watchdog: Watchdog) -> None:
-    """:raises DeclarationError: where somebody else feeds, or the daemon is not installed."""
-    if params["feeder"] == "daemon" and not host.has_tool("watchdog"):
-        raise DeclarationError([Problem("feeder", "the daemon is not installed: install the package watchdog")])
-    others = holders(host, watchdog.name)
-    if others and not read_record(host, _RECORD):
-        message = f"{', '.join(others)} feeds {watchdog.identity!r} already: let one of them do it"
-        raise DeclarationError([Problem("feeder", message)])
-
-
 def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
     """Have the watchdog fed, or leave it alone again, and tell how all of them are."""
     check(params)
-    if not host.exists("/run/systemd/system"):
+    if not host.runs_systemd():
         raise RtvirtError("this machine does not run systemd, which starts what feeds a watchdog")
-    if params["state"] == "absent":
-        plan = plan_settings(host, _RECORD, Settings())
-        if plan.changed and not check_mode:
-            apply_settings(host, plan)
-            stop_feeding(host)
-        return described(host, plan)
-    if params["driver"] is not None and not check_mode and not host.exists(f"/sys/module/{params['driver']}"):
-        host.must_run("modprobe", params["driver"])
-    watchdog = choose(read_watchdogs(host), params["identity"])
+    driver, watchdog = params["driver"], None
+    if params["state"] == "present":
+        if params["feeder"] == "daemon" and not host.has_tool("watchdog"):
+            raise DeclarationError([Problem("feeder", "the daemon is not installed: install the package watchdog")])
+        if driver is not None and not host.exists(f"/sys/module/{driver}"):
+            host.must_run("modprobe", *(["--dry-run"] if check_mode else []), driver)
+            if check_mode:
+                # Which watchdog the driver brings is known when it is loaded.
+                return described(host, changed=True)
+        watchdog = choose(read_watchdogs(host), params["identity"])
     given = {name: params[name] for name in ("timeout", "interval", "reboot_timeout", "tests", "driver")}
-    plan = plan_settings(host, _RECORD, Settings(files_of(watchdog, params["feeder"], **given)))
-    check_feeders(host, params, watchdog)
-    unfed = not holders(host, watchdog.name)
-    if (plan.changed or unfed) and not check_mode:
-        apply_settings(host, plan)
-        feed(host, params["feeder"], watchdog)
-    return described(host, plan, unfed=unfed)
+    plan = plan_feeding(host, watchdog, params["feeder"], **given)
+    if plan.changed and not check_mode:
+        apply_feeding(host, plan)
+    return described(host, plan.settings.files, changed=plan.changed)
 
 
-def feed(host: Host, feeder: str, watchdog: Watchdog) -> None:
-    """Start the feeder anew. :raises RtvirtError: where it does not feed afterwards."""
-    host.must_run("udevadm", "control", "--reload")
-    host.must_run("udevadm", "trigger", "--settle", "--subsystem-match=watchdog")
-    if feeder == "systemd":
-        stop_daemon(host)
-        host.must_run("systemctl", "daemon-reexec")
-    else:
-        asked = ("is-enabled", "is-active")
-        was = {question: host.run("systemctl", question, SERVICE).output.strip() for question in asked}
-        host.apply(record_changes(host, _SERVICE_RECORD, read_record(host, _SERVICE_RECORD) or was))
-        # Where systemd was the feeder, it is so no more.
-        host.must_run("systemctl", "daemon-reexec")
-        host.must_run("systemctl", "enable", SERVICE)
-        host.must_run("systemctl", "restart", SERVICE)
-    until = time.monotonic() + _PATIENCE
-    while len(holders(host, watchdog.name)) != 1 and time.monotonic() < until:
-        time.sleep(0.5)
-    found = holders(host, watchdog.name)
-    if len(found) != 1:
-        told = f"{', '.join(found)} feed" if found else "nobody feeds"
-        raise RtvirtError(f"{told} {watchdog.identity!r} after {feeder} was started")
-
-
-def stop_daemon(host: Host) -> None:
-    """The daemon as it was before the first run."""
-    was = read_record(host, _SERVICE_RECORD)
-    if was:
-        host.must_run("systemctl", "stop", SERVICE)
-        host.must_run("systemctl", "daemon-reload")
-        if was["is-enabled"] != "enabled":
-            host.must_run("systemctl", "disable", SERVICE)
-        if was["is-active"] == "active":
-            host.must_run("systemctl", "start", SERVICE)
-        host.apply(record_changes(host, _SERVICE_RECORD, {}))
-
-
-def stop_feeding(host: Host) -> None:
-    stop_daemon(host)
-    # systemd lets go of the device, in the way that disarms it.
-    host.must_run("systemctl", "daemon-reexec")
-    host.must_run("udevadm", "control", "--reload")
-
-
-def described(host: Host, plan: SettingsPlan, *, unfed: bool = False) -> dict[str, t.Any]:
+def described(host: Host, files: t.Sequence[FileChange] = (), *, changed: bool) -> dict[str, t.Any]:
     watchdogs = [{**vars(one), "holders": holders(host, one.name)} for one in read_watchdogs(host)]
-    return {"changed": plan.changed or unfed, "watchdogs": watchdogs, "diff": diff_of(plan.files)}
+    return {"changed": changed, "watchdogs": watchdogs, "diff": diff_of(files)}
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import running_arguments
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import format_size, read_pools
+from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import read_pools
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm import nested
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import in_the_way, read_devices
 from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges
@@ -26,10 +27,7 @@ def facts_of(host: Host) -> dict[str, t.Any]:
     return {
         "cpus": _cpus(host),
         "kernel": _kernel(host),
-        "hugepages": [
-            {"size": format_size(pool.size), "node": pool.node, "count": pool.count, "used": pool.used}
-            for pool in read_pools(host)
-        ],
+        "hugepages": [pool.result() for pool in read_pools(host)],
         "pci_devices": _devices(host),
         "kvm": _kvm(host),
         "running_vms": running_vms(host),
@@ -82,9 +80,12 @@ def _devices(host: Host) -> list[dict[str, t.Any]]:
 
 
 def _kvm(host: Host) -> dict[str, t.Any]:
-    module = next((name for name in ("kvm_intel", "kvm_amd") if host.exists(f"/sys/module/{name}")), None)
-    nested = host.word(f"/sys/module/{module}/parameters/nested") if module else ""
-    return {"device": host.exists("/dev/kvm"), "module": module, "nested": nested in ("Y", "1")}
+    module = next((name for name in ("kvm_intel", "kvm_amd") if nested(host, name) is not None), None)
+    return {
+        "device": host.exists("/dev/kvm"),
+        "module": module,
+        "nested": module is not None and nested(host, module) is True,
+    }
 
 
 def running_vms(host: Host) -> list[str]:

@@ -103,6 +103,9 @@ class Host:
         """The last part of where a link leads, as sysfs names drivers and groups; None where there is no link."""
         return os.path.basename(self.link(path)) or None
 
+    def runs_systemd(self) -> bool:
+        return self.exists("/run/systemd/system")
+
     def has_tool(self, name: str) -> bool:
         return any(self.exists(f"{folder}/{name}") for folder in _PATH.split(":"))
 

@@ -12,11 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepage_units import (
-    apply_units,
-    has_systemd,
-    unit_changes,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepage_units import apply_units, plan_units
 from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import (
     CountChange,
     Pool,
@@ -29,6 +25,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import
     read_pools,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
+from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import SettingsPlan
 
 __all__ = ["HugepagePlan", "Missing", "apply_hugepages", "plan_hugepages"]
 
@@ -45,10 +42,9 @@ class HugepagePlan:
     :ivar lasting: whether they are there after a boot.
     """
 
-    wanted: tuple[Wanted, ...]
     pools: tuple[Pool, ...]
     changes: tuple[CountChange, ...]
-    units: tuple[FileChange, ...]
+    units: SettingsPlan
     first: dict[str, int]
     recorded: tuple[FileChange, ...]
     kernel_args: tuple[str, ...]
@@ -56,7 +52,7 @@ class HugepagePlan:
 
     @property
     def changed(self) -> bool:
-        return bool(self.changes or self.units or self.recorded)
+        return bool(self.changes or self.units.changed or self.recorded)
 
 
 @dataclass(frozen=True)
@@ -90,14 +86,13 @@ def plan_hugepages(
     covered = {(pool.size, pool.node): pool.count for pool in pools for one in wanted if _covers(one, pool)}
     given_back = [_wanted(key, count) for key, count in first.items() if _place(key) not in covered]
     mounted = {one.size for one in wanted if one.count} if mounts else set()
-    units = unit_changes(host, wanted if at_boot == "service" else (), mounted)
-    if units and not has_systemd(host):
+    units = plan_units(host, wanted if at_boot == "service" else (), mounted)
+    if units.changed and not host.runs_systemd():
         option = "at_boot" if at_boot == "service" else "mounts"
         raise DeclarationError([Problem(option, "is done by units of systemd, which does not run here: switch it off")])
     changes = check_wanted(host, [*wanted, *given_back], reserve)
     kept = {f"{size}/{node}": first.get(f"{size}/{node}", count) for (size, node), count in covered.items()}
     return HugepagePlan(
-        wanted=tuple(wanted),
         pools=tuple(pools),
         changes=tuple(changes),
         units=units,

@@ -13,79 +13,75 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import CountChange, Wanted, format_size
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import (
+    CountChange,
+    Wanted,
+    format_size,
+    parse_size,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, signed
+from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import (
+    Settings,
+    SettingsPlan,
+    apply_settings,
+    plan_settings,
+)
 
-__all__ = ["apply_units", "has_systemd", "unit_changes"]
+__all__ = ["apply_units", "plan_units"]
 
+_RECORD = "hugepages_units"
 _FOLDER = "/etc/systemd/system"
-_HEAD = "# Written by rtvirt.core.hugepages, which also removes it (state: absent).\n"
-_SERVICE = "rtvirt-hugepages.service"
+_SERVICE = f"{_FOLDER}/rtvirt-hugepages.service"
 
 
-def has_systemd(host: Host) -> bool:
-    return host.exists("/run/systemd/system")
-
-
-def unit_changes(host: Host, allocated: t.Sequence[Wanted], mounted: t.Iterable[int]) -> tuple[FileChange, ...]:
+def plan_units(host: Host, allocated: t.Sequence[Wanted], mounted: t.Iterable[int]) -> SettingsPlan:
     """What makes the units those that are wanted; units of ours that are wanted no more go.
 
     :arg allocated: pools that a unit is to make at boot.
     :arg mounted: sizes in KiB that are to have a mount.
     """
-    units = {_mount_name(size): _mount(size) for size in mounted if not _is_mounted(host, size)}
+    ours = read_record(host, _RECORD).get("files", [])
+    others = _mounted_sizes(host)
+    units = {_path(size): _mount(size) for size in mounted if _path(size) in ours or size not in others}
     if allocated:
         units[_SERVICE] = _service(allocated)
-    for name in host.names(_FOLDER):
-        ours = (
-            (host.read(f"{_FOLDER}/{name}") or "").startswith(_HEAD) if name.endswith((".mount", ".service")) else False
-        )
-        if ours:
-            units.setdefault(name, "")
-    changes = (host.changes(f"{_FOLDER}/{name}", text or None) for name, text in sorted(units.items()))
-    return tuple(change for found in changes for change in found)
+    return plan_settings(host, _RECORD, Settings({path: signed("hugepages", text) for path, text in units.items()}))
 
 
-def apply_units(host: Host, changes: t.Sequence[FileChange]) -> None:
+def apply_units(host: Host, plan: SettingsPlan) -> None:
     """Write and remove units, and have systemd start, enable and forget them."""
-    if not changes:
-        return
-    gone = [change.path.rpartition("/")[2] for change in changes if change.after is None]
-    new = [change.path.rpartition("/")[2] for change in changes if change.after is not None]
+    gone = [change.path.rpartition("/")[2] for change in plan.files if change.after is None]
+    new = [change.path.rpartition("/")[2] for change in plan.files if change.after is not None]
     if gone:
         host.must_run("systemctl", "disable", "--now", *gone)
-    host.apply(changes)
-    host.must_run("systemctl", "daemon-reload")
+    apply_settings(host, plan)
+    if gone or new:
+        host.must_run("systemctl", "daemon-reload")
     if new:
         host.must_run("systemctl", "enable", "--now", *new)
 
 
-def _mount_name(size: int) -> str:
-    return f"dev-hugepages{format_size(size)}.mount"
+def _path(size: int) -> str:
+    return f"{_FOLDER}/dev-hugepages{format_size(size)}.mount"
 
 
-def _is_mounted(host: Host, size: int) -> bool:
-    """Whether somebody else mounts a size already: the default one, most often."""
-    if (host.read(f"{_FOLDER}/{_mount_name(size)}") or "").startswith(_HEAD):
-        return False
-    default = re.search(r"Hugepagesize:\s+(\d+) kB", host.read("/proc/meminfo") or "")
-    found = False
+def _mounted_sizes(host: Host) -> set[int | None]:
+    """Sizes in KiB that are mounted, by whomever: the default one, most often."""
+    default = re.search(r"Hugepagesize:\s+(\d+ kB)", host.read("/proc/meminfo") or "")
+    sizes = set()
     for line in (host.read("/proc/mounts") or "").splitlines():
         _device, _path, kind, options, *_rest = line.split()
-        if kind != "hugetlbfs":
-            continue
-        given = re.search(r"pagesize=(\d+)([KMG])", options)
-        if given:
-            found = found or int(given[1]) * {"K": 1, "M": 1024, "G": 1024 * 1024}[given[2]] == size
-        else:
-            found = found or (default is not None and int(default[1]) == size)
-    return found
+        if kind == "hugetlbfs":
+            given = re.search(r"pagesize=(\w+)", options) or default
+            sizes.add(parse_size(given[1]) if given else None)
+    return sizes
 
 
 def _mount(size: int) -> str:
     text = format_size(size)
     return (
-        f"{_HEAD}[Unit]\nDescription=Huge pages of {text}\nDefaultDependencies=no\nBefore=sysinit.target\n"
+        "[Unit]\nDescription=Huge pages of {text}\nDefaultDependencies=no\nBefore=sysinit.target\n"
         "ConditionPathExists=/sys/kernel/mm/hugepages\n\n"
         f"[Mount]\nWhat=hugetlbfs\nWhere=/dev/hugepages{text}\nType=hugetlbfs\nOptions=pagesize={text},mode=1770\n\n"
         "[Install]\nWantedBy=sysinit.target\n"
@@ -98,6 +94,6 @@ def _service(allocated: t.Sequence[Wanted]) -> str:
         for one in allocated
     ]
     return (
-        f"{_HEAD}[Unit]\nDescription=Huge pages on NUMA nodes\nDefaultDependencies=no\nBefore=sysinit.target\n\n"
+        "[Unit]\nDescription=Huge pages on NUMA nodes\nDefaultDependencies=no\nBefore=sysinit.target\n\n"
         "[Service]\nType=oneshot\nRemainAfterExit=yes\n" + "\n".join(lines) + "\n\n[Install]\nWantedBy=sysinit.target\n"
     )

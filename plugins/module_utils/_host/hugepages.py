@@ -58,6 +58,10 @@ class Pool:
     def path(self) -> str:
         return f"{_NODES}/node{self.node}/hugepages/hugepages-{self.size}kB/nr_hugepages"
 
+    def result(self) -> dict[str, t.Any]:
+        """As tasks return it."""
+        return {**vars(self), "size": format_size(self.size)}
+
 
 @dataclass(frozen=True)
 class Wanted:

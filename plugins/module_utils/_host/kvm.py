@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""KVM's module of this host's CPU: whether guests may run guests of their own, and whether it can be loaded anew.
+"""KVM's module of this host's CPU, and whether guests may run guests of their own.
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
@@ -11,16 +11,85 @@ and cannot be written.
 from __future__ import annotations
 
 import re
+import typing as t
+from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import signed
+from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import (
+    Settings,
+    SettingsPlan,
+    apply_settings,
+    plan_settings,
+)
 
-__all__ = ["is_in_use", "is_loaded", "kvm_module", "load_anew", "nested", "set_elsewhere"]
+__all__ = ["NestedPlan", "apply_nested", "nested", "plan_nested"]
 
+_RECORD = "nested_kvm"
+_FILE = "/etc/modprobe.d/zz-rtvirt-nested.conf"
 _FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 
 
-def kvm_module(host: Host) -> str:
+@dataclass(frozen=True)
+class NestedPlan:
+    """What has guests run guests, or not.
+
+    :ivar wanted: whether they shall.
+    :ivar now: whether they may, None where the module is not loaded.
+    :ivar reloads: whether the module is loaded anew: it reads its options only then, and nothing uses it.
+    """
+
+    module: str
+    settings: SettingsPlan
+    wanted: bool
+    now: bool | None
+    reloads: bool
+
+    @property
+    def changed(self) -> bool:
+        return self.settings.changed or self.reloads
+
+
+def plan_nested(host: Host, wanted: bool | None) -> NestedPlan:
+    """:arg wanted: None to leave it to the kernel, whose own default is yes.
+
+    :raises DeclarationError: for a CPU that cannot run guests, and where somebody else sets it already.
+    """
+    module = _module(host)
+    other = _set_elsewhere(host, module)
+    if other is not None and wanted is not None:
+        raise DeclarationError([Problem("enabled", f"{other} sets nested of {module} already: let one of them set it")])
+    text = None if wanted is None else signed("nested_kvm", f"options {module} nested={int(wanted)}\n")
+    now, later = nested(host, module), wanted is not False
+    # One that is built in has no such count, and is never let go.
+    unused = host.word(f"/sys/module/{module}/refcnt") == "0"
+    settings = plan_settings(host, _RECORD, Settings({} if text is None else {_FILE: text}))
+    return NestedPlan(module, settings, later, now, now not in (None, later) and unused)
+
+
+def apply_nested(host: Host, plan: NestedPlan) -> bool | None:
+    """Write the option, and have the module read it. :returns: whether guests may now: somebody may use it meanwhile.
+
+    :raises RtvirtError: where the module does not come back.
+    """
+    if plan.settings.changed:
+        apply_settings(host, plan.settings)
+    if plan.reloads and not host.run("modprobe", "-r", plan.module).status:
+        ran = host.run("modprobe", plan.module)
+        if ran.status:
+            raise RtvirtError(f"{plan.module} was taken out and does not come back: {ran.errors.strip()}")
+    return nested(host, plan.module)
+
+
+def nested(host: Host, module: str) -> bool | None:
+    """Whether nesting is on now, None where the module is not loaded. Intel's says Y, AMD's says 1."""
+    if not host.exists(f"/sys/module/{module}"):
+        return None
+    return host.word(f"/sys/module/{module}/parameters/nested") in ("Y", "1")
+
+
+def _module(host: Host) -> str:
     """``kvm_intel`` or ``kvm_amd``. :raises DeclarationError: for a CPU that cannot run guests."""
     flags = re.search(r"^flags\s*:(.*)$", host.read("/proc/cpuinfo") or "", re.MULTILINE)
     known = flags[1].split() if flags else []
@@ -31,37 +100,9 @@ def kvm_module(host: Host) -> str:
     raise DeclarationError([Problem("enabled", message)])
 
 
-def is_loaded(host: Host, module: str) -> bool:
-    return host.exists(f"/sys/module/{module}")
-
-
-def nested(host: Host, module: str) -> bool | None:
-    """Whether nesting is on now, None where the module is not loaded. Intel's says Y, AMD's says 1."""
-    return host.word(f"/sys/module/{module}/parameters/nested") in ("Y", "1") if is_loaded(host, module) else None
-
-
-def is_in_use(host: Host, module: str) -> bool:
-    """Whether a guest, or any program, holds the module; one that is built in is never let go."""
-    uses = host.word(f"/sys/module/{module}/refcnt")
-    return uses != "0"
-
-
-def load_anew(host: Host, module: str) -> bool:
-    """Have a module read its options again. :returns: whether it did: somebody may have begun to use it."""
-    if host.run("modprobe", "-r", module).status:
-        return False
-    ran = host.run("modprobe", module)
-    if ran.status:
-        raise RtvirtError(f"{module} was taken out and does not come back: {ran.errors.strip()}")
-    return True
-
-
-def set_elsewhere(host: Host, module: str, ours: str) -> str | None:
+def _set_elsewhere(host: Host, module: str) -> str | None:
     """The file of somebody else that sets ``nested``."""
     option = re.compile(rf"^\s*options\s+{module.replace('_', '[-_]')}\s.*\bnested=", re.MULTILINE)
-    for folder in _FOLDERS:
-        for name in host.names(folder):
-            path = f"{folder}/{name}"
-            if path != ours and name.endswith(".conf") and option.search(host.read(path) or ""):
-                return path
-    return None
+    paths: t.Iterable[str] = (f"{folder}/{name}" for folder in _FOLDERS for name in host.names(folder))
+    conf = (path for path in paths if path != _FILE and path.endswith(".conf"))
+    return next((path for path in conf if option.search(host.read(path) or "")), None)

@@ -15,10 +15,11 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._host.isolation import Isolation
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import signed
 from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import Settings
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_kernel_mask, format_ranges
 
-__all__ = ["Argument", "Features", "Workload", "kernel_arguments", "settings_of"]
+__all__ = ["Features", "kernel_arguments", "settings_of"]
 
 Workload = t.Literal["realtime", "dpdk"]
 
@@ -87,8 +88,6 @@ _REALTIME_SYSCTLS = {"kernel.sched_rt_runtime_us": "-1", "kernel.timer_migration
 #: Options of kvm's modules that keep a guest's CPUs from being interrupted.
 _KVM_OPTIONS = {"kvm.kvmclock_periodic_sync": "0", "kvm.nx_huge_pages": "0", "kvm_intel.ple_gap": "0"}
 
-_HEAD = "# Written by rtvirt.core.rt_host_prep, which also removes it (state: absent).\n"
-
 
 def settings_of(cpus: Isolation, workload: Workload, features: Features) -> Settings:
     """Files and attributes of a host."""
@@ -113,6 +112,6 @@ def settings_of(cpus: Isolation, workload: Workload, features: Features) -> Sett
         files["/etc/systemd/system/irqbalance.service.d/zz-rtvirt.conf"] = text
     live = {"/proc/sys/" + key.replace(".", "/"): value for key, value in sysctls.items()}
     return Settings(
-        {path: _HEAD + text for path, text in files.items()},
+        {path: signed("rt_host_prep", text) for path, text in files.items()},
         {**live, **attributes, "/sys/kernel/mm/transparent_hugepage/enabled": "never"},
     )

@@ -16,7 +16,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.host import File
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_kernel_mask, parse_mask
 
-__all__ = ["AttributeChange", "Settings", "SettingsPlan", "apply_settings", "plan_settings"]
+__all__ = ["Settings", "SettingsPlan", "apply_settings", "plan_settings"]
 
 _CHOSEN = re.compile(r"\[(\S+)\]")
 
@@ -42,9 +42,11 @@ class AttributeChange:
 
 @dataclass(frozen=True)
 class SettingsPlan:
-    """:ivar name: of the record.
-    :ivar first: attributes as they were before the first run.
-    :ivar left: attributes that the kernel would not take, with its reason; filled by :func:`apply_settings`.
+    """What brings a host to its settings.
+
+    :ivar name: of the record.
+    :ivar record: what it will say: our files, and attributes as they were before the first run.
+    :ivar recorded: the change that makes it say so.
     """
 
     name: str

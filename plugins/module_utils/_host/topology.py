@@ -32,16 +32,10 @@ class Topology:
     cores: tuple[frozenset[int], ...]
     nodes: t.Mapping[int, frozenset[int]]
 
-    def siblings(self, cpu: int) -> frozenset[int]:
-        """The CPUs that share a core with one, itself among them."""
-        return next((core for core in self.cores if cpu in core), frozenset((cpu,)))
-
 
 def read_topology(host: Host) -> Topology:
-    online = parse(host.word(f"{_CPUS}/online") or "0")
-    cores = {
-        frozenset(parse(_siblings(host, cpu)) & online) if _siblings(host, cpu) else frozenset((cpu,)) for cpu in online
-    }
+    online = frozenset(parse(host.word(f"{_CPUS}/online") or "0"))
+    cores = {_core(host, cpu) & online for cpu in online}
     nodes = {}
     for name in host.names(_NODES):
         match = re.fullmatch(r"node(\d+)", name)
@@ -49,9 +43,11 @@ def read_topology(host: Host) -> Topology:
             cpus = frozenset(parse(host.word(f"{_NODES}/{name}/cpulist"))) & online
             # A node may have memory alone.
             nodes.update({int(match[1]): cpus} if cpus else {})
-    return Topology(frozenset(online), tuple(sorted(cores, key=min)), nodes or {0: frozenset(online)})
+    return Topology(online, tuple(sorted(cores, key=min)), nodes or {0: online})
 
 
-def _siblings(host: Host, cpu: int) -> str:
+def _core(host: Host, cpu: int) -> frozenset[int]:
+    """The CPUs that share a core with one, itself among them."""
     folder = f"{_CPUS}/cpu{cpu}/topology"
-    return host.word(f"{folder}/core_cpus_list") or host.word(f"{folder}/thread_siblings_list")
+    siblings = host.word(f"{folder}/core_cpus_list") or host.word(f"{folder}/thread_siblings_list")
+    return frozenset(parse(siblings)) | {cpu}

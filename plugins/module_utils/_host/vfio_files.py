@@ -15,9 +15,10 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import signed
 from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import VFIO
 
-__all__ = ["INITRAMFS", "PATHS", "UNIT", "Method", "binding_files", "ids_of", "initramfs_command", "is_built_in"]
+__all__ = ["INITRAMFS", "UNIT", "Method", "binding_files", "ids_of", "initramfs_command", "is_built_in"]
 
 Method = t.Literal["driver_override", "ids"]
 
@@ -27,12 +28,10 @@ _OPTIONS = "/etc/modprobe.d/vfio.conf"
 _HOOK = "/etc/initramfs-tools/hooks/rtvirt-vfio"
 _DRACUT = "/etc/dracut.conf.d/zz-rtvirt-vfio.conf"
 
-#: All that may be there from us, and what of it is in the initramfs.
-PATHS = (UNIT, _LOADED, _OPTIONS, _HOOK, _DRACUT)
+#: What of it is in the initramfs.
 INITRAMFS = (_OPTIONS, _HOOK, _DRACUT)
 
 _DEVICES = "/sys/bus/pci/devices"
-_HEAD = "# Written by rtvirt.core.iommu_vfio, which also removes it (state: absent).\n"
 
 
 def ids_of(devices: t.Iterable[Device]) -> list[str]:
@@ -62,22 +61,26 @@ def binding_files(host: Host, devices: t.Sequence[Device], method: Method, drive
     if not devices:
         return {}
     if method == "driver_override":
-        return {UNIT: _unit(devices), _LOADED: f"{_HEAD}{VFIO}\n"}
+        return _signed({UNIT: _unit(devices), _LOADED: f"{VFIO}\n"})
     if is_built_in(host):
         return {}
     later = "".join(f"softdep {driver} pre: {VFIO}\n" for driver in sorted({*drivers} - {"", VFIO}))
     files = {
-        _OPTIONS: f"{_HEAD}options {VFIO} ids={','.join(ids_of(devices))}\n{later}",
-        _LOADED: f"{_HEAD}{VFIO}\n",
+        _OPTIONS: f"options {VFIO} ids={','.join(ids_of(devices))}\n{later}",
+        _LOADED: f"{VFIO}\n",
     }
     if host.has_tool("update-initramfs"):
         files[_HOOK] = (
-            f'#!/bin/sh\n{_HEAD}[ "$1" != prereqs ] || exit 0\n'
+            f'#!/bin/sh\n[ "$1" != prereqs ] || exit 0\n'
             f". /usr/share/initramfs-tools/hook-functions\nforce_load {VFIO}\n"
         )
     elif host.has_tool("dracut"):
-        files[_DRACUT] = f'{_HEAD}force_drivers+=" {VFIO} "\n'
-    return files
+        files[_DRACUT] = f'force_drivers+=" {VFIO} "\n'
+    return _signed(files)
+
+
+def _signed(files: t.Mapping[str, str]) -> dict[str, str]:
+    return {path: signed("iommu_vfio", text) for path, text in files.items()}
 
 
 def _unit(devices: t.Iterable[Device]) -> str:
@@ -98,7 +101,7 @@ def _unit(devices: t.Iterable[Device]) -> str:
         )
         lines.append("ExecStart=-/bin/sh -c '" + steps.replace("$", "$$") + "'")
     return (
-        f"{_HEAD}[Unit]\nDescription=PCI devices for virtual machines\nDefaultDependencies=no\n"
+        "[Unit]\nDescription=PCI devices for virtual machines\nDefaultDependencies=no\n"
         "After=systemd-modules-load.service systemd-udev-trigger.service\nBefore=network-pre.target sysinit.target\n"
         "Wants=network-pre.target\n\n"
         "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=-/sbin/modprobe vfio-pci\n"

@@ -14,6 +14,12 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device, read_devices
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
+from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import (
+    Settings,
+    SettingsPlan,
+    apply_settings,
+    plan_settings,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import (
     VFIO,
     Selector,
@@ -24,7 +30,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import (
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio_files import (
     INITRAMFS,
-    PATHS,
     UNIT,
     Method,
     binding_files,
@@ -36,6 +41,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio_files impor
 __all__ = ["VfioPlan", "apply_vfio", "plan_vfio"]
 
 _RECORD = "iommu_vfio"
+_FILES_RECORD = "iommu_vfio_files"
 
 
 @dataclass(frozen=True)
@@ -54,44 +60,35 @@ class VfioPlan:
     bound: tuple[Device, ...]
     staged: tuple[Device, ...]
     returned: dict[str, str]
-    files: tuple[FileChange, ...]
+    settings: SettingsPlan
     first: dict[str, str]
-    record: dict[str, t.Any]
     recorded: tuple[FileChange, ...]
     kernel_args: tuple[str, ...]
 
     @property
     def changed(self) -> bool:
-        return bool(self.bound or self.returned or self.files or self.recorded)
+        return bool(self.bound or self.returned or self.settings.changed or self.recorded)
 
 
 def plan_vfio(host: Host, selectors: t.Sequence[Selector], method: Method = "driver_override") -> VfioPlan:
     """:raises DeclarationError: for what :func:`select` refuses, and ids that others have too."""
-    record = read_record(host, _RECORD)
-    before: dict[str, str] = record.get("drivers", {})
+    before: dict[str, str] = read_record(host, _RECORD).get("drivers", {})
     devices = select(host, selectors, before) if selectors else []
     if method == "ids":
         _check_ids(host, devices)
     unbound = [device for device in devices if device.driver != VFIO]
     first = {device.address: before.get(device.address, device.driver) for device in devices}
     now = method == "driver_override" and has_iommu(host) is True
-    wanted = binding_files(host, devices, method, first.values())
-    ours: list[str] = record.get("files", [])
-    for path in wanted:
-        if path not in ours and host.read(path) not in (None, wanted[path]):
-            raise DeclarationError([Problem("method", f"{path} is there, and was not written here: move it away")])
-    changes = [host.changes(path, wanted.get(path)) for path in PATHS if path in wanted or path in ours]
-    kept = {"drivers": first, "files": sorted(wanted)}
+    files = binding_files(host, devices, method, first.values())
     built_in = method == "ids" and bool(devices) and is_built_in(host)
     return VfioPlan(
         devices=tuple(devices),
         bound=tuple(unbound) if now else (),
         staged=() if now else tuple(unbound),
         returned={address: driver for address, driver in before.items() if address not in first},
-        files=tuple(change for found in changes for change in found),
+        settings=plan_settings(host, _FILES_RECORD, Settings(files)),
         first=first,
-        record=kept,
-        recorded=record_changes(host, _RECORD, kept),
+        recorded=record_changes(host, _RECORD, {"drivers": first}),
         kernel_args=(f"vfio-pci.ids={','.join(ids_of(devices))}",) if built_in else (),
     )
 
@@ -112,10 +109,9 @@ def _check_ids(host: Host, devices: t.Sequence[Device]) -> None:
 def apply_vfio(host: Host, plan: VfioPlan) -> None:
     """Write what binds at boot, and bind and give back now. :raises RtvirtError: where the kernel does not."""
     # A run that is cut off leaves a record of all that may be ours.
-    record = read_record(host, _RECORD)
-    files = sorted({*record.get("files", []), *(change.path for change in plan.files)})
-    host.apply(record_changes(host, _RECORD, {"drivers": {**plan.first, **record.get("drivers", {})}, "files": files}))
-    _write_files(host, plan.files)
+    before = read_record(host, _RECORD).get("drivers", {})
+    host.apply(record_changes(host, _RECORD, {"drivers": {**plan.first, **before}}))
+    _write_files(host, plan.settings)
     for address, driver in plan.returned.items():
         # One that was taken out of the machine meanwhile is nobody's any more.
         if host.exists(f"/sys/bus/pci/devices/{address}"):
@@ -124,19 +120,19 @@ def apply_vfio(host: Host, plan: VfioPlan) -> None:
         host.must_run("modprobe", VFIO)
     for device in plan.bound:
         bind(host, device)
-    host.apply(record_changes(host, _RECORD, plan.record))
+    host.apply(plan.recorded)
 
 
-def _write_files(host: Host, files: t.Sequence[FileChange]) -> None:
-    unit = next((change for change in files if change.path == UNIT), None)
+def _write_files(host: Host, plan: SettingsPlan) -> None:
+    unit = next((change for change in plan.files if change.path == UNIT), None)
     name = UNIT.rpartition("/")[2]
     if unit is not None and unit.after is None:
         host.must_run("systemctl", "disable", name)
-    host.apply(files)
+    apply_settings(host, plan)
     if unit is not None:
         host.must_run("systemctl", "daemon-reload")
     if unit is not None and unit.after is not None:
         host.must_run("systemctl", "enable", name)
     command = initramfs_command(host)
-    if command is not None and any(change.path in INITRAMFS for change in files):
+    if command is not None and any(change.path in INITRAMFS for change in plan.files):
         host.must_run(*command)

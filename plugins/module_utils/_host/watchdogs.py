@@ -17,16 +17,13 @@ from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import signed
 
-__all__ = ["LINK", "SERVICE", "Feeder", "Watchdog", "choose", "files_of", "holders", "read_watchdogs"]
+__all__ = ["SERVICE", "Watchdog", "choose", "files_of", "holders", "read_watchdogs"]
 
 _CLASS = "/sys/class/watchdog"
-LINK = "/dev/watchdog-rtvirt"
+_LINK = "/dev/watchdog-rtvirt"
 SERVICE = "watchdog.service"
-
-Feeder = t.Literal["systemd", "daemon"]
-
-_HEAD = "# Written by rtvirt.core.watchdog, which also removes it (state: absent).\n"
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def holders(host: Host, name: str) -> list[str]:
 
 def files_of(
     watchdog: Watchdog,
-    feeder: Feeder,
+    feeder: str,
     *,
     timeout: int,
     interval: int,
@@ -94,24 +91,25 @@ def files_of(
 ) -> dict[str, str]:
     """The files that have a watchdog fed, all of them ours.
 
+    :arg feeder: ``systemd`` or ``daemon``.
     :arg timeout: seconds without food until the machine is reset, ``interval`` between two meals.
     :arg reboot_timeout: seconds that a reboot may take; systemd alone knows it.
     :arg tests: further keys of watchdog.conf, what the daemon looks at before it feeds.
     """
     rule = (
         f'SUBSYSTEM=="watchdog", ATTR{{identity}}=="{watchdog.identity}", '
-        f'SYMLINK+="{LINK.rpartition("/")[2]}", TAG+="systemd"\n'
+        f'SYMLINK+="{_LINK.rpartition("/")[2]}", TAG+="systemd"\n'
     )
     files = {"/etc/udev/rules.d/60-rtvirt-watchdog.rules": rule}
     if driver is not None:
         files["/etc/modules-load.d/zz-rtvirt-watchdog.conf"] = f"{driver}\n"
     if feeder == "systemd":
         files["/etc/systemd/system.conf.d/zz-rtvirt-watchdog.conf"] = (
-            f"[Manager]\nWatchdogDevice={LINK}\nRuntimeWatchdogSec={timeout}\nRebootWatchdogSec={reboot_timeout}\n"
+            f"[Manager]\nWatchdogDevice={_LINK}\nRuntimeWatchdogSec={timeout}\nRebootWatchdogSec={reboot_timeout}\n"
         )
     else:
         keys = {
-            "watchdog-device": LINK,
+            "watchdog-device": _LINK,
             "watchdog-timeout": timeout,
             "interval": interval,
             "realtime": "yes",
@@ -125,4 +123,4 @@ def files_of(
             "[Service]\nExecStart=\nExecStart=/usr/sbin/watchdog --config-file /etc/rtvirt-watchdog.conf\n"
             "ExecStopPost=\n"
         )
-    return {path: _HEAD + text for path, text in files.items()}
+    return {path: signed("watchdog", text) for path, text in files.items()}

@@ -14,6 +14,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtE
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Entry, Exchange, Steps
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.grub_files import menu_entries, settings
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import signed
 
 __all__ = ["GrubDropIn"]
 
@@ -22,7 +23,6 @@ _FILE = "/etc/default/grub.d/zz-rtvirt.cfg"
 _DEFAULT = "/etc/default/grub.d/zz-rtvirt-kernel.cfg"
 _MENU = "/boot/grub/grub.cfg"
 _CHOSEN = re.compile(r'^\s*set default="[^"]*>gnulinux-(?P<release>[^"]+)-advanced-', re.MULTILINE)
-_HEAD = "# Written by rtvirt.core.{}, which also removes it (state: absent).\n"
 
 
 class GrubDropIn:
@@ -46,7 +46,7 @@ class GrubDropIn:
 
     def steps(self, entries: t.Sequence[Entry], exchange: Exchange) -> Steps:
         ours = exchange.ours(entries[0].arguments)
-        text = _HEAD.format("kernel_cmdline") + settings(ours, exact=exchange.exact) if ours or exchange.exact else None
+        text = signed("kernel_cmdline", settings(ours, exact=exchange.exact)) if ours or exchange.exact else None
         return Steps(self._host.changes(_FILE, text), ("update-grub",))
 
     def default_kernel(self) -> str | None:
@@ -65,5 +65,5 @@ class GrubDropIn:
             )
             if menu is None:
                 raise RtvirtError(f"{_MENU} has no entry for {release}: run update-grub")
-            text = _HEAD.format("default_kernel") + f"GRUB_DEFAULT='{menu['menu']}>{menu['entry']}'\n"
+            text = signed("default_kernel", f"GRUB_DEFAULT='{menu['menu']}>{menu['entry']}'\n")
         return Steps(self._host.changes(_DEFAULT, text), ("update-grub",))

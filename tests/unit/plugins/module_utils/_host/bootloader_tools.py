@@ -12,40 +12,30 @@ import subprocess
 import typing as t
 from pathlib import Path
 
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host, Ran
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
 
 KERNELS = ("6.1.0-28-rt-amd64", "6.1.0-28-amd64")
 
 
-class Machine:
-    """A folder that is a host's ``/``, and what its tools do."""
+class Machine(Tree):
+    """What its tools do is told by who installs them."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self.ran: list[tuple[str, ...]] = []
+        super().__init__(root)
         #: Answers instead of a tool's own: (status, errors).
         self.failing: dict[str, tuple[int, str]] = {}
         self.tools: dict[str, t.Callable[..., Ran]] = {}
         #: Those of grubby's entries.
         self.lines: list[str] = []
-        self.write("/proc/cmdline", "BOOT_IMAGE=/vmlinuz-6.1.0-28-amd64 root=UUID=1f2e ro quiet\n")
-
-    def write(self, path: str, text: str) -> None:
-        file = self.root / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def read(self, path: str) -> str | None:
-        file = self.root / path.lstrip("/")
-        return file.read_text() if file.exists() else None
+        self.put("/proc/cmdline", "BOOT_IMAGE=/vmlinuz-6.1.0-28-amd64 root=UUID=1f2e ro quiet\n")
 
     def has(self, name: str, act: t.Callable[..., Ran]) -> None:
         """Install a tool."""
-        self.write(f"/usr/sbin/{name}", "")
+        self.put(f"/usr/sbin/{name}", "")
         self.tools[name] = act
 
-    def run(self, command: t.Sequence[str]) -> Ran:
-        self.ran.append(tuple(command))
+    def answer(self, command: t.Sequence[str]) -> Ran:
         name, *arguments = command
         if name in self.failing:
             status, errors = self.failing[name]
@@ -54,22 +44,13 @@ class Machine:
             raise FileNotFoundError(name)
         return self.tools[name](*arguments)
 
-    @property
-    def host(self) -> Host:
-        return Host(str(self.root), self.run)
-
-    def files(self) -> dict[str, str]:
-        """All there is but the tools."""
-        every = (path for path in self.root.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.root)): path.read_text() for path in every if "usr/sbin" not in str(path)}
-
 
 # Debian
 
 
 def debian(root: Path, *, settings: str = 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n') -> Machine:
     machine = Machine(root)
-    machine.write("/etc/default/grub", settings)
+    machine.put("/etc/default/grub", settings)
     machine.has("update-grub", lambda *_arguments: _update_grub(machine))
     _update_grub(machine)
     return machine
@@ -94,7 +75,7 @@ def _update_grub(machine: Machine) -> Ran:
     ]
     submenu = "submenu 'Advanced options for Debian GNU/Linux' $menuentry_id_option 'gnulinux-advanced-1f2e' {\n"
     other = "menuentry 'Other system' {\n\tlinux /vmlinuz root=/dev/sdb1 isolcpus=1\n}\n"
-    machine.write(
+    machine.put(
         "/boot/grub/grub.cfg",
         '### BEGIN /etc/grub.d/00_header ###\nif [ "${next_entry}" ] ; then\n   set default="${next_entry}"\n'
         f'else\n   set default="{default}"\nfi\n### END /etc/grub.d/00_header ###\n'
@@ -122,7 +103,7 @@ def redhat(root: Path, arguments: str = "ro console=tty0 quiet", second: str | N
     lines = [arguments, arguments if second is None else second, "ro rescue"]
     state = {"lines": lines}
     machine.has("grubby", lambda *given: _grubby(state, *given))
-    machine.write("/etc/default/grub", f'GRUB_CMDLINE_LINUX="{arguments}"\n')
+    machine.put("/etc/default/grub", f'GRUB_CMDLINE_LINUX="{arguments}"\n')
     machine.lines = lines
     return machine
 
@@ -161,8 +142,8 @@ def _info(index: int, kernel: str, arguments: str) -> str:
 
 def coreos(root: Path, arguments: str = "ostree=/ostree/boot.1 root=UUID=1f2e ro quiet") -> Machine:
     machine = Machine(root)
-    machine.write("/run/ostree-booted", "")
-    machine.write("/ostree/kargs", arguments)
+    machine.put("/run/ostree-booted", "")
+    machine.put("/ostree/kargs", arguments)
 
     def kargs(_kargs: str, *options: str) -> Ran:
         line = (machine.read("/ostree/kargs") or "").split()
@@ -175,7 +156,7 @@ def coreos(root: Path, arguments: str = "ostree=/ostree/boot.1 root=UUID=1f2e ro
             else:
                 line.append(argument)
         if options:
-            machine.write("/ostree/kargs", " ".join(line))
+            machine.put("/ostree/kargs", " ".join(line))
         return Ran(0, " ".join(line) + "\n", "")
 
     machine.has("rpm-ostree", kargs)
@@ -187,7 +168,7 @@ def coreos(root: Path, arguments: str = "ostree=/ostree/boot.1 root=UUID=1f2e ro
 
 def suse(root: Path, *, knows_bls: bool = False) -> Machine:
     machine = Machine(root)
-    machine.write("/etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"')
+    machine.put("/etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"')
 
     def mkconfig(*given: str) -> Ran:
         if given == ("--help",):
@@ -196,7 +177,7 @@ def suse(root: Path, *, knows_bls: bool = False) -> Machine:
         assert ("--update-bls-cmdline" in given) == knows_bls
         _update_grub(machine)
         text = machine.read("/boot/grub/grub.cfg") or ""
-        machine.write("/boot/grub2/grub.cfg", text)
+        machine.put("/boot/grub2/grub.cfg", text)
         (machine.root / "boot/grub/grub.cfg").unlink()
         return Ran(0, "", "")
 

@@ -39,7 +39,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
 
 
 def run(machine: Machine, *args: str, check: bool = False, state: str = "present", owner: str = "rtvirt") -> t.Any:
-    return kernel_cmdline.converge({"args": list(args), "state": state, "owner": owner}, check, machine.host)
+    return kernel_cmdline.converge({"args": list(args), "state": state, "owner": owner}, check, machine)
 
 
 def lines(machine: Machine) -> list[list[str]]:
@@ -172,7 +172,7 @@ def test_a_value_that_others_have_set_otherwise(machine: Machine) -> None:
     machine.lines[:] = [f"{line} isolcpus=1" for line in machine.lines]
     for path in ("/etc/default/grub", "/ostree/kargs"):
         if machine.read(path):
-            machine.write(
+            machine.put(
                 path,
                 (machine.read(path) or "").replace("quiet", "quiet isolcpus=1"),
             )
@@ -188,8 +188,8 @@ def test_a_value_that_others_have_set_otherwise(machine: Machine) -> None:
 
 
 def test_tuned_that_sets_the_same(machine: Machine) -> None:
-    machine.write("/etc/tuned/bootcmdline", 'TUNED_BOOT_CMDLINE="skew_tick=1 isolcpus=1"\nTUNED_BOOT_INITRD_ADD=""\n')
-    machine.write("/etc/tuned/active_profile", "realtime-virtual-host\n")
+    machine.put("/etc/tuned/bootcmdline", 'TUNED_BOOT_CMDLINE="skew_tick=1 isolcpus=1"\nTUNED_BOOT_INITRD_ADD=""\n')
+    machine.put("/etc/tuned/active_profile", "realtime-virtual-host\n")
     with pytest.raises(DeclarationError, match=r"args\[0\].*TuneD \(realtime-virtual-host\) sets 'isolcpus=1'"):
         run(machine, "isolcpus=2")
     run(machine, "nohz_full=2")
@@ -235,7 +235,7 @@ def test_a_tool_that_does_nothing_is_found_out(tool: str, make: t.Any, tmp_path:
 def test_running_configured_and_left_over(tmp_path: Path) -> None:
     machine = debian(tmp_path)
     run(machine, "nohz_full=2", "skew_tick=1")
-    machine.write("/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=UUID=1f2e ro quiet nohz_full=2 skew_tick=1\n")
+    machine.put("/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=UUID=1f2e ro quiet nohz_full=2 skew_tick=1\n")
     done = run(machine, "nohz_full=2", "skew_tick=1")
     assert (done["missing"], done["leftover"], done["reboot_required"]) == ([], [], False)
     done = run(machine, "nohz_full=2")
@@ -305,7 +305,7 @@ def test_settings_without_a_last_line_end_come_back_byte_for_byte(tmp_path: Path
 )
 def test_boot_loaders_that_are_refused_by_their_names(path: str, name: str, tmp_path: Path) -> None:
     machine = redhat(tmp_path)
-    machine.write(path, "")
+    machine.put(path, "")
     with pytest.raises(RtvirtError, match=name):
         run(machine, "quiet")
     assert machine.ran == []
@@ -318,7 +318,7 @@ def test_no_boot_loader(tmp_path: Path) -> None:
 
 def test_a_record_that_somebody_has_broken(tmp_path: Path) -> None:
     machine = debian(tmp_path)
-    machine.write("/var/lib/rtvirt/kernel_cmdline.json", "[")
+    machine.put("/var/lib/rtvirt/kernel_cmdline.json", "[")
     with pytest.raises(RtvirtError, match=r"kernel_cmdline\.json is no JSON object"):
         run(machine, "quiet")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host, Ran
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import format_size, parse_size
 from ansible_collections.rtvirt.core.plugins.modules import hugepages
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
 
 M, G = 2048, 1048576
 DEFAULTS: dict[str, t.Any] = {
@@ -25,48 +26,37 @@ DEFAULTS: dict[str, t.Any] = {
 }
 
 
-class Kernel(Host):
+class Kernel(Tree):
     """Two nodes with 16 GiB each. It gives what it has, and calls that a success.
 
     :ivar limits: the most pages that it can find, by (size, node).
     """
 
     def __init__(self, root: Path, *, release: str = "6.1.0-28-amd64", systemd: bool = True) -> None:
-        super().__init__(str(root), self._systemctl)
-        self.root = root
+        super().__init__(root)
         self.limits: dict[tuple[int, int], int] = {}
         self.used: dict[tuple[int, int], int] = {}
         self.counts = {(size, node): 0 for size in (M, G) for node in (0, 1)}
         self.told: list[tuple[str, str]] = []
-        self.ran: list[tuple[str, ...]] = []
-        self._put("/proc/sys/kernel/osrelease", release)
-        self._put("/proc/meminfo", "Hugepagesize:       2048 kB\n")
-        self._put("/proc/mounts", "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n")
+        self.put("/proc/sys/kernel/osrelease", release)
+        self.put("/proc/meminfo", "Hugepagesize:       2048 kB\n")
+        self.put("/proc/mounts", "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n")
         if systemd:
             (root / "run/systemd/system").mkdir(parents=True)
         for node in (0, 1):
-            self._put(f"/sys/devices/system/node/node{node}/meminfo", f"Node {node} MemTotal:       16777216 kB\n")
+            self.put(f"/sys/devices/system/node/node{node}/meminfo", f"Node {node} MemTotal:       16777216 kB\n")
         self._show()
-
-    def _put(self, path: str, text: str) -> None:
-        file = self.root / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
 
     def _show(self) -> None:
         for (size, node), count in self.counts.items():
             folder = f"/sys/devices/system/node/node{node}/hugepages/hugepages-{size}kB"
-            self._put(f"{folder}/nr_hugepages", f"{count}\n")
-            self._put(f"{folder}/free_hugepages", f"{count - self.used.get((size, node), 0)}\n")
-            self._put(f"{folder}/surplus_hugepages", "0\n")
+            self.put(f"{folder}/nr_hugepages", f"{count}\n")
+            self.put(f"{folder}/free_hugepages", f"{count - self.used.get((size, node), 0)}\n")
+            self.put(f"{folder}/surplus_hugepages", "0\n")
         for size in (M, G):
             total = sum(count for (one, _node), count in self.counts.items() if one == size)
-            self._put(f"/sys/kernel/mm/hugepages/hugepages-{size}kB/nr_hugepages", f"{total}\n")
-            self._put(f"/sys/kernel/mm/hugepages/hugepages-{size}kB/resv_hugepages", "0\n")
-
-    def _systemctl(self, command: t.Sequence[str]) -> Ran:
-        self.ran.append(tuple(command))
-        return Ran(0, "", "")
+            self.put(f"/sys/kernel/mm/hugepages/hugepages-{size}kB/nr_hugepages", f"{total}\n")
+            self.put(f"/sys/kernel/mm/hugepages/hugepages-{size}kB/resv_hugepages", "0\n")
 
     def tell(self, path: str, value: str) -> None:
         self.told.append((path, value))
@@ -78,10 +68,6 @@ class Kernel(Host):
             share = int(value) // len(nodes) + (index < int(value) % len(nodes))
             self.counts[size, node] = min(share, self.limits.get((size, node), 10**9))
         self._show()
-
-    def files(self) -> dict[str, str]:
-        every = (path for path in self.root.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.root)): path.read_text() for path in every}
 
 
 @pytest.fixture
@@ -305,15 +291,15 @@ def test_a_mount_for_each_size_that_has_none(kernel: Kernel) -> None:
     assert "Where=/dev/hugepages1G\n" in unit
     assert "pagesize=1G" in unit
     assert done["diff"][-1]["after"] == unit
-    kernel._put("/proc/mounts", "hugetlbfs /dev/hugepages1G hugetlbfs rw,pagesize=1024M 0 0\n")
+    kernel.put("/proc/mounts", "hugetlbfs /dev/hugepages1G hugetlbfs rw,pagesize=1024M 0 0\n")
     assert run(kernel, pool("1G", 4, 0), pool("1G", 2, 1), mounts=True)["changed"] is not None
     run(kernel, state="absent")
-    kernel._put("/proc/mounts", files["proc/mounts"])
+    kernel.put("/proc/mounts", files["proc/mounts"])
     assert kernel.files() == files
 
 
 def test_units_of_others_stay(kernel: Kernel) -> None:
-    kernel._put("/etc/systemd/system/other.mount", "[Mount]\nWhat=hugetlbfs\n")
+    kernel.put("/etc/systemd/system/other.mount", "[Mount]\nWhat=hugetlbfs\n")
     run(kernel, *DECLARED, mounts=True)
     run(kernel, state="absent")
     assert kernel.names("/etc/systemd/system") == ["other.mount"]

@@ -11,29 +11,23 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host, Ran
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.plugins.modules import nested_kvm
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
 
 FILE = "/etc/modprobe.d/zz-rtvirt-nested.conf"
 
 
-class Machine(Host):
+class Machine(Tree):
     """:ivar uses: what refcnt says, and whether modprobe can take the module out."""
 
     def __init__(self, root: Path, *, flag: str = "vmx", loaded: str | None = "N") -> None:
-        super().__init__(str(root), self._modprobe)
-        self.root = root
+        super().__init__(root)
         self.module = "kvm_intel" if flag == "vmx" else "kvm_amd"
-        self.ran: list[tuple[str, ...]] = []
         self.uses = 0
         self.put("/proc/cpuinfo", f"processor : 0\nflags\t\t: fpu {flag} sse\n")
         if loaded is not None:
             self.load(loaded)
-
-    def put(self, path: str, text: str) -> None:
-        file = self.root / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
 
     def load(self, value: str) -> None:
         self.put(f"/sys/module/{self.module}/parameters/nested", f"{value}\n")
@@ -43,8 +37,7 @@ class Machine(Host):
         self.uses = uses
         self.put(f"/sys/module/{self.module}/refcnt", f"{uses}\n")
 
-    def _modprobe(self, command: t.Sequence[str]) -> Ran:
-        self.ran.append(tuple(command))
+    def answer(self, command: t.Sequence[str]) -> Ran:
         if command[1] == "-r":
             if self.uses:
                 return Ran(1, "", f"modprobe: FATAL: Module {self.module} is in use.")

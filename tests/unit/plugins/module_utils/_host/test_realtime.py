@@ -10,18 +10,17 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import problems_of
 from ansible_collections.rtvirt.core.plugins.modules import rt_host_prep
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
 
 DEFAULTS: dict[str, t.Any] = {name: option.get("default") for name, option in rt_host_prep.ARGUMENTS.items()}
 SYSCTL = "/etc/sysctl.d/zz-rtvirt.conf"
 
 
-class Machine(Host):
+class Machine(Tree):
     def __init__(self, root: Path, vendor: str = "GenuineIntel") -> None:
-        super().__init__(str(root))
-        self.root = root
+        super().__init__(root)
         self.told: list[str] = []
         self.refuses = ""
         self.put("/sys/devices/system/cpu/online", "0-3\n")
@@ -39,21 +38,12 @@ class Machine(Host):
         self.put("/sys/devices/virtual/workqueue/cpumask", "f\n")
         self.put("/sys/module/kvm/parameters/nx_huge_pages", "N\n")
 
-    def put(self, path: str, text: str) -> None:
-        file = self.root / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
     def tell(self, path: str, value: str) -> None:
         if self.refuses and path.endswith(self.refuses):
             raise OSError(22, "Invalid argument")
         self.told.append(path)
         text = {"never": "always madvise [never]\n", "madvise": "always [madvise] never\n"}.get(value, f"{value}\n")
         self.put(path, text)
-
-    def files(self) -> dict[str, str]:
-        every = (path for path in self.root.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.root)): path.read_text() for path in every}
 
 
 @pytest.fixture

@@ -13,22 +13,20 @@ import pytest
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host import vfio
 from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import facts_of
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host, Ran
 from ansible_collections.rtvirt.core.plugins.modules import iommu_vfio
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
 
 NIC, SECOND, NEIGHBOUR, BRIDGE, DISK, VGA, VIRTIO = (f"0000:0{bus}:00.0" for bus in (3, 4, 5, 6, 7, 8, 9))
 
 
-class Machine(Host):
+class Machine(Tree):
     """Cards with their native drivers; a probe gives a device to the driver that it is to have.
 
     NEIGHBOUR's group has another device and a bridge in it.
     """
 
     def __init__(self, root: Path) -> None:
-        super().__init__(str(root), self._tool)
-        self.root = root
-        self.ran: list[tuple[str, ...]] = []
+        super().__init__(root)
         self.native: dict[str, str] = {}
         self.refuses = ""
         for address, ids, class_code, driver, group in (
@@ -66,11 +64,6 @@ class Machine(Host):
         (root / "sys/class/block").mkdir(parents=True)
         os.symlink(f"../../devices/pci0000:00/{DISK}/nvme/nvme0/nvme0n1/nvme0n1p1", root / "sys/class/block/nvme0n1p1")
 
-    def put(self, path: str, text: str) -> None:
-        file = self.root / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
     def _drive(self, address: str, driver: str) -> None:
         link = self.root / f"sys/bus/pci/devices/{address}/driver"
         if link.is_symlink():
@@ -91,14 +84,6 @@ class Machine(Host):
                 self._drive(value, override if override not in ("", "(null)") else self.native[value])
         else:
             self.put(path, value.strip() + "\n" if value.strip() else "(null)\n")
-
-    def _tool(self, command: t.Sequence[str]) -> Ran:
-        self.ran.append(tuple(command))
-        return Ran(0, "", "")
-
-    def files(self) -> dict[str, str]:
-        every = (path for path in self.root.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.root)): path.read_text() for path in every}
 
 
 @pytest.fixture
@@ -252,9 +237,7 @@ def test_from_one_method_to_the_other(machine: Machine) -> None:
 
 def test_a_vfio_conf_of_somebody_else(machine: Machine) -> None:
     machine.put("/etc/modprobe.d/vfio.conf", "options vfio-pci disable_vga=1\n")
-    with pytest.raises(
-        DeclarationError, match=r"^method: /etc/modprobe\.d/vfio\.conf is there, and was not written here"
-    ):
+    with pytest.raises(RtvirtError, match=r"^/etc/modprobe\.d/vfio\.conf is there, and was not written here"):
         run(machine, entry(id="8086:10d3"), method="ids")
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host, Ran
+from ansible_collections.rtvirt.core.plugins.module_utils._host import feeding
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.plugins.modules import watchdog
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
 
 DEFAULTS: dict[str, t.Any] = {name: option.get("default") for name, option in watchdog.ARGUMENTS.items()}
 MANAGER = "/etc/systemd/system.conf.d/zz-rtvirt-watchdog.conf"
@@ -21,24 +23,17 @@ DROP_IN = "/etc/systemd/system/watchdog.service.d/zz-rtvirt.conf"
 DAEMON = "/etc/rtvirt-watchdog.conf"
 
 
-class Machine(Host):
+class Machine(Tree):
     """systemd (process 1) and the daemon (process 7) open the device that their configuration names."""
 
     def __init__(self, root: Path) -> None:
-        super().__init__(str(root), self._tool)
-        self.root = root
-        self.ran: list[str] = []
+        super().__init__(root)
         self.enabled = "disabled"
         self.works = True
         (root / "run/systemd/system").mkdir(parents=True)
         self.put("/proc/1/comm", "systemd\n")
         self.put("/proc/7/comm", "watchdog\n")
         self.device("watchdog0", "i6300ESB timer")
-
-    def put(self, path: str, text: str) -> None:
-        file = self.root / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
 
     def device(self, name: str, identity: str) -> None:
         for attribute, value in (("identity", identity), ("state", "inactive"), ("timeout", "30")):
@@ -53,9 +48,8 @@ class Machine(Host):
         active = any((self.root / f"proc/{one}/fd/9").is_symlink() for one in (1, 7))
         self.put("/sys/class/watchdog/watchdog0/state", "active\n" if active else "inactive\n")
 
-    def _tool(self, command: t.Sequence[str]) -> Ran:
+    def answer(self, command: t.Sequence[str]) -> Ran:
         line = " ".join(command)
-        self.ran.append(line)
         if line == "systemctl daemon-reexec":
             self.holds(1, self.works and self.exists(MANAGER))
         elif line == "systemctl restart watchdog.service":
@@ -68,18 +62,14 @@ class Machine(Host):
             return Ran(0, f"{self.enabled}\n", "")
         elif line == "systemctl is-active watchdog.service":
             return Ran(3, "inactive\n", "")
-        elif command[0] == "modprobe":
+        elif command[0] == "modprobe" and "--dry-run" not in command:
             self.device("watchdog0", "i6300ESB timer")
         return Ran(0, "", "")
-
-    def files(self) -> dict[str, str]:
-        every = (path for path in self.root.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.root)): path.read_text() for path in every}
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    monkeypatch.setattr(watchdog, "_PATIENCE", 0)
+    monkeypatch.setattr(feeding, "_PATIENCE", 0)
     found = Machine(tmp_path)
     found.put("/usr/sbin/watchdog", "")
     return found
@@ -168,8 +158,11 @@ def test_a_driver_that_is_not_loaded(machine: Machine) -> None:
     shutil.rmtree(machine.root / "sys/class/watchdog")
     with pytest.raises(DeclarationError, match=r"^identity: this machine has no watchdog"):
         run(machine)
+    files = machine.files()
+    assert run(machine, driver="i6300esb", check=True)["changed"]
+    assert (machine.files(), machine.ran) == (files, [("modprobe", "--dry-run", "i6300esb")])
     run(machine, driver="i6300esb")
-    assert "modprobe i6300esb" in machine.ran
+    assert ("modprobe", "i6300esb") in machine.ran
     assert "i6300esb\n" in (machine.read("/etc/modules-load.d/zz-rtvirt-watchdog.conf") or "")
 
 

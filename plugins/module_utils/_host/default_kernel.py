@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan for the kernel that boots: which one, and how the boot loader is told.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Steps
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernels import read_kernels
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
+
+__all__ = ["DefaultKernelPlan", "apply_default_kernel", "plan_default_kernel"]
+
+_RECORD = "default_kernel"
+
+
+@dataclass(frozen=True)
+class DefaultKernelPlan:
+    """What has another kernel boot.
+
+    :ivar before: the release that is set, None where that is left to the boot loader; ``after`` the one that shall be.
+    :ivar running: the release that runs.
+    :ivar steps: how the boot loader is told, None where it need not be.
+    :ivar record: what our record will say.
+    """
+
+    before: str | None
+    after: str | None
+    running: str
+    reboot_required: bool
+    steps: Steps | None
+    record: dict[str, t.Any]
+    recorded: tuple[FileChange, ...]
+
+    @property
+    def changed(self) -> bool:
+        return self.steps is not None or bool(self.recorded)
+
+
+def plan_default_kernel(host: Host, wanted: str | None) -> DefaultKernelPlan:
+    """:arg wanted: a release, ``realtime`` for the newest real-time kernel, or None for the choice before ours.
+
+    :raises DeclarationError: for a kernel that is not installed.
+    :raises RtvirtError: for a boot loader that cannot be told.
+    """
+    record = read_record(host, _RECORD)
+    running = host.word("/proc/sys/kernel/osrelease")
+    release = None if wanted is None else _release(host, wanted)
+    if wanted is None and not record:
+        return DefaultKernelPlan(None, None, running, False, None, {}, ())
+    bootloader = find_bootloader(host)
+    before = bootloader.default_kernel()
+    after = record["before"] if wanted is None else release
+    kept = {} if wanted is None else {"set": release, "before": record["before"] if record else before}
+    return DefaultKernelPlan(
+        before=before,
+        after=after,
+        running=running,
+        reboot_required=running == record.get("set") if wanted is None else running != after,
+        steps=bootloader.default_steps(after) if before != after else None,
+        record=kept,
+        recorded=record_changes(host, _RECORD, kept),
+    )
+
+
+def apply_default_kernel(host: Host, plan: DefaultKernelPlan) -> None:
+    """Have the boot loader told. :raises RtvirtError: where its tool fails."""
+    if plan.steps is not None:
+        # A run that is cut off leaves a record of what was there before.
+        if plan.record:
+            host.apply(plan.recorded)
+        host.apply(plan.steps.files)
+        host.must_run(*plan.steps.command)
+    host.apply(plan.recorded)
+
+
+def _release(host: Host, wanted: str) -> str:
+    kernels = read_kernels(host)
+    fitting = [
+        kernel.release for kernel in kernels if (kernel.realtime if wanted == "realtime" else kernel.release == wanted)
+    ]
+    if fitting:
+        return fitting[-1]
+    installed = ", ".join(kernel.release for kernel in kernels) or "none"
+    message = (
+        f"no real-time kernel is installed (linux-image-rt-amd64, kernel-rt); installed: {installed}"
+        if wanted == "realtime"
+        else f"{wanted!r} is not installed; installed: {installed}"
+    )
+    raise DeclarationError([Problem("kernel", message)])

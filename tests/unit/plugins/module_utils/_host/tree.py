@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A folder that is a host's ``/``. Who derives from it plays the host's kernel and tools."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host, Ran
+
+
+class Tree(Host):
+    """:ivar ran: the tools that were run, with their arguments."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(str(root), self._noted)
+        self.root = root
+        self.ran: list[tuple[str, ...]] = []
+
+    def _noted(self, command: t.Sequence[str]) -> Ran:
+        self.ran.append(tuple(command))
+        return self.answer(command)
+
+    def answer(self, command: t.Sequence[str]) -> Ran:
+        """What a tool does and says."""
+        return Ran(0, "", "")
+
+    def put(self, path: str, text: str) -> None:
+        """Write a file, as others than the code under test do."""
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def files(self) -> dict[str, str]:
+        """All there is but the tools."""
+        every = (path for path in self.root.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.root)): path.read_text() for path in every if "usr/sbin" not in str(path)}
