@@ -82,6 +82,17 @@ running_vms:
   elements: str
   returned: always
   sample: [rt1]
+ovs:
+  description:
+    - Open vSwitch as its database has it, null where it is not installed or not running. C(dpdk_initialized) is whether
+      DPDK works in it, C(other_config) what it is set to.
+  type: dict
+  returned: always
+  sample:
+    ovs_version: 3.1.0
+    dpdk_initialized: true
+    dpdk_version: DPDK 22.11.10
+    other_config: {dpdk-init: 'true', pmd-cpu-mask: '0xc'}
 tuned_profile:
   description: TuneD's active profile, null without TuneD.
   type: str

@@ -45,6 +45,14 @@ options:
     type: str
     choices: [realtime, dpdk]
     default: realtime
+  tuned_profile:
+    description:
+      - Have TuneD do all of it, by a profile such as V(realtime-virtual-host) or V(cpu-partitioning). One above it,
+        C(rtvirt), has the CPUs, and is made the active one. O(workload) counts no more, and what was set here before
+        without TuneD is undone.
+      - Where TuneD finds the boot entries, as on Fedora and RHEL, its kernel arguments are there already and
+        RV(kernel_args) is empty. On Debian and Ubuntu it does not, and RV(kernel_args) are those that it wants.
+    type: str
   state:
     description:
       - V(absent) removes what was written, and brings back what the kernel had before.
@@ -53,6 +61,7 @@ options:
     default: present
 notes:
   - A host whose TuneD profile does this already is left to TuneD, with an error that says so. It is one or the other.
+  - With O(tuned_profile), check mode tells the kernel arguments that TuneD wants now, as only TuneD knows the new ones.
   - What is written for systemd and irqbalance counts after the next boot.
 attributes:
   check_mode:
@@ -73,6 +82,11 @@ EXAMPLES = r"""
   rtvirt.core.kernel_cmdline:
     owner: realtime
     args: "{{ realtime.kernel_args }}"
+
+- name: The same by TuneD
+  rtvirt.core.rt_host_prep:
+    isolated_cpus: auto
+    tuned_profile: realtime-virtual-host
 
 - name: Show why
   ansible.builtin.debug:
@@ -101,14 +115,23 @@ reasons:
   type: dict
   returned: when state is present
   sample: {nohz_full=2-7: no timer tick while one task runs}
+reboot_required:
+  description:
+    - With O(tuned_profile), whether the kernel that runs lacks arguments that TuneD wants. Otherwise false, as the boot
+      entries are those of M(rtvirt.core.kernel_cmdline).
+  type: bool
+  returned: success
+  sample: false
 """
 
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import running_arguments
 from ansible_collections.rtvirt.core.plugins.module_utils._host.features import read_features
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.isolation import isolate
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import lacking
 from ansible_collections.rtvirt.core.plugins.module_utils._host.realtime import kernel_arguments, settings_of
 from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import (
     Settings,
@@ -118,6 +141,14 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import 
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, difference, run_on_host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tuned import (
+    TunedPlan,
+    apply_tuned,
+    boot_arguments,
+    plan_tuned,
+    profile_files,
+    writes_entries,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges
 
 ARGUMENTS: dict[str, t.Any] = {
@@ -126,6 +157,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "housekeeping_cores": {"type": "int", "default": 1},
     "split_cores": {"type": "bool", "default": False},
     "workload": {"type": "str", "choices": ["realtime", "dpdk"], "default": "realtime"},
+    "tuned_profile": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -137,51 +169,83 @@ _TUNED = ("realtime", "cpu-partitioning", "openshift-node-performance", "seapath
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
     """Bring the host to what is declared, and tell what it is and which kernel arguments belong to it."""
+    wanted, result = wanted_of(params, host)
+    tuned = plan_tuned(host, ours=params["tuned_profile"] is not None)
+    if params["state"] == "present" and params["tuned_profile"] is None:
+        check_tuned(tuned.after)
+    plan = plan_settings(host, _RECORD, wanted)
+    changed, diff = plan.changed or tuned.changed, described(plan, tuned)
+    if changed and not check_mode:
+        if params["tuned_profile"] is not None:
+            apply_settings(host, plan, lambda: apply_tuned(host, tuned))
+        else:
+            if tuned.changed:
+                apply_tuned(host, tuned)
+            # TuneD has set back what it had set.
+            apply_settings(host, plan_settings(host, _RECORD, wanted))
+    if params["tuned_profile"] is not None:
+        arguments = boot_arguments(host)
+        result["kernel_args"] = [] if writes_entries(host) else arguments
+        result["reboot_required"] = bool(lacking(running_arguments(host), arguments))
+    return {**result, "changed": changed, "diff": diff}
+
+
+def wanted_of(params: t.Mapping[str, t.Any], host: Host) -> tuple[Settings, dict[str, t.Any]]:
+    """What is wanted of the host, and what the task tells of it.
+
+    :raises DeclarationError: for CPUs that cannot be divided so, and a profile that there is not.
+    """
     if params["state"] == "absent":
-        given = [name for name in ("isolated_cpus", "housekeeping_cpus") if params[name] is not None]
+        given = [name for name in ("isolated_cpus", "housekeeping_cpus", "tuned_profile") if params[name] is not None]
         if given:
             raise DeclarationError([Problem(given[0], "is nothing that state: absent needs: leave it out")])
-        result: dict[str, t.Any] = {"kernel_args": []}
-        plan = plan_settings(host, _RECORD, Settings())
-    else:
-        check_tuned(host)
-        cpus = isolate(
-            read_topology(host),
-            params["isolated_cpus"],
-            params["housekeeping_cpus"],
-            cores_per_node=params["housekeeping_cores"],
-            split_cores=params["split_cores"],
-        )
-        features = read_features(host)
-        arguments = kernel_arguments(cpus, params["workload"], features.vendor)
-        plan = plan_settings(host, _RECORD, settings_of(cpus, params["workload"], features))
-        result = {
-            "isolated_cpus": format_ranges(cpus.isolated),
-            "housekeeping_cpus": format_ranges(cpus.housekeeping),
-            "kernel_args": [argument.text for argument in arguments],
-            "reasons": {argument.text: argument.reason for argument in arguments},
-            "warnings": list(cpus.remarks),
+        return Settings(), {"kernel_args": [], "reboot_required": False}
+    cpus = isolate(
+        read_topology(host),
+        params["isolated_cpus"],
+        params["housekeeping_cpus"],
+        cores_per_node=params["housekeeping_cores"],
+        split_cores=params["split_cores"],
+    )
+    isolated = format_ranges(cpus.isolated)
+    result = {
+        "isolated_cpus": isolated,
+        "housekeeping_cpus": format_ranges(cpus.housekeeping),
+        "warnings": list(cpus.remarks),
+        "reboot_required": False,
+    }
+    if params["tuned_profile"] is not None:
+        return Settings(profile_files(host, params["tuned_profile"], isolated)), {
+            **result,
+            "reasons": {},
         }
-    if plan.changed and not check_mode:
-        apply_settings(host, plan)
-    return {**result, "changed": plan.changed, "diff": described(plan)}
+    features = read_features(host)
+    arguments = kernel_arguments(cpus, params["workload"], features.vendor)
+    told = {
+        "kernel_args": [argument.text for argument in arguments],
+        "reasons": {argument.text: argument.reason for argument in arguments},
+    }
+    return settings_of(cpus, params["workload"], features), {**result, **told}
 
 
-def check_tuned(host: Host) -> None:
+def check_tuned(profile: str) -> None:
     """:raises RtvirtError: where TuneD's profile sets the same."""
-    profile = host.word("/etc/tuned/active_profile")
     if any(name in profile for name in _TUNED):
         raise RtvirtError(
-            f"TuneD's profile {profile} prepares this host already, and both would write the same: leave it to TuneD,"
-            " or choose another profile (tuned-adm off)"
+            f"TuneD's profile {profile} prepares this host already, and both would write the same: have TuneD do it"
+            " (tuned_profile), or choose another profile (tuned-adm off)"
         )
 
 
-def described(plan: SettingsPlan) -> list[dict[str, str]]:
+def described(plan: SettingsPlan, tuned: TunedPlan) -> list[dict[str, str]]:
     """Ansible's diff."""
     before = "".join(f"{change.path} = {change.before}\n" for change in plan.attributes)
     after = "".join(f"{change.path} = {change.after}\n" for change in plan.attributes)
-    return [*difference("the running kernel", before, after), *diff_of(plan.files)]
+    return [
+        *difference("the running kernel", before, after),
+        *difference("TuneD's profile", f"{tuned.before}\n", f"{tuned.after}\n"),
+        *diff_of(plan.files),
+    ]
 
 
 def main() -> None:

@@ -124,18 +124,24 @@ def play(
     check: bool = False,
     verbose: bool = False,
     environment: t.Mapping[str, str] | None = None,
+    inventory: Path | None = None,
 ) -> Played:
-    """Run tasks by ansible-playbook, each although the one before has failed."""
+    """Run tasks by ansible-playbook, each although the one before has failed.
+
+    :arg inventory: of the one host that they run on, otherwise it is this machine.
+    """
     steps: list[dict[str, t.Any]] = []
     for index, task in enumerate(tasks):
         steps.append({"name": f"Task {index}", **task, "register": f"task_{index}", "ignore_errors": True})
     names = ", ".join(f"task_{index}" for index in range(len(tasks)))
     copy = {"content": f"{{{{ [{names}] | to_json }}}}", "dest": str(folder / "results.json"), "mode": "0600"}
-    steps.append({"name": "Results", "ansible.builtin.copy": copy, "check_mode": False, "diff": False, "no_log": True})
-    variables = {"ansible_python_interpreter": sys.executable}
-    plays = [{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": steps}]
+    here = {"delegate_to": "localhost", "check_mode": False, "diff": False, "no_log": True}
+    steps.append({"name": "Results", "ansible.builtin.copy": copy, **here})
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": steps}]
     (folder / "play.yml").write_text(json.dumps(plays))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "--diff"]
+    local = folder / "localhost"
+    local.write_text(f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n")
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory or local), "--diff"]
     command += ["--check"] if check else []
     command += ["-vvv"] if verbose else []
     place = {"ANSIBLE_LOCAL_TEMP": str(folder), "ANSIBLE_REMOTE_TEMP": str(folder)}

@@ -7,7 +7,6 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
-import re
 import typing as t
 from collections import Counter
 from dataclasses import dataclass
@@ -32,11 +31,15 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments
     without,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tuned import (
+    active_profile,
+    boot_arguments,
+    writes_entries,
+)
 
 __all__ = ["CmdlinePlan", "apply_cmdline", "plan_cmdline", "running_arguments"]
 
 _RECORD = "kernel_cmdline"
-_TUNED = re.compile(r"^TUNED_BOOT_CMDLINE=(['\"]?)(.*)\1$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -148,16 +151,14 @@ def _check_owners(host: Host, owners: t.Mapping[str, list[str]], owner: str) -> 
         if name != owner
         for argument, theirs in conflicts(arguments, wanted)
     ]
-    tuned = _TUNED.search(host.read("/etc/tuned/bootcmdline") or "")
-    of_tuned = {key_of(argument): argument for argument in split(tuned[2])} if tuned else {}
-    profile = host.word("/etc/tuned/active_profile") or "its profile"
+    of_tuned = {key_of(argument): argument for argument in boot_arguments(host)}
+    # Where TuneD does not find the boot entries, what it wants is declared here.
+    alike = () if writes_entries(host) else of_tuned.values()
+    tuned = f"TuneD ({active_profile(host) or 'its profile'})"
     problems += [
-        Problem(
-            f"args[{index}]",
-            f"{argument!r}: TuneD ({profile}) sets {of_tuned[key_of(argument)]!r}: let one of them set it",
-        )
+        Problem(f"args[{index}]", f"{argument!r}: {tuned} sets {of_tuned[key_of(argument)]!r}: let one of them set it")
         for index, argument in enumerate(wanted)
-        if key_of(argument) in of_tuned
+        if key_of(argument) in of_tuned and argument not in alike
     ]
     if problems:
         raise DeclarationError(problems)
@@ -189,6 +190,7 @@ def apply_cmdline(host: Host, plan: CmdlinePlan) -> None:
         host.apply(plan.steps.files)
     if plan.is_stale:
         host.must_run(*plan.steps.command)
+        host.settle("/boot")
         _check_entries(plan)
     _record(host, plan.record)
 

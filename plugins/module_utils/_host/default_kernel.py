@@ -58,14 +58,22 @@ def plan_default_kernel(host: Host, wanted: str | None) -> DefaultKernelPlan:
         return DefaultKernelPlan(None, None, running, False, None, {}, ())
     bootloader = find_bootloader(host)
     before = bootloader.default_kernel()
-    after = record["before"] if wanted is None else release
-    kept = {} if wanted is None else {"set": release, "before": record["before"] if record else before}
+    steps = None
+    if release is None:
+        after, kept = record["before"], {}
+        steps = bootloader.restored_steps(after)
+        if before == after and not steps.files:
+            steps = None
+    else:
+        after, kept = release, {"set": release, "before": record["before"] if record else before}
+        if before != after:
+            steps = bootloader.default_steps(release)
     return DefaultKernelPlan(
         before=before,
         after=after,
         running=running,
         reboot_required=running == record.get("set") if wanted is None else running != after,
-        steps=bootloader.default_steps(after) if before != after else None,
+        steps=steps,
         record=kept,
         recorded=record_changes(host, _RECORD, kept),
     )
@@ -73,13 +81,14 @@ def plan_default_kernel(host: Host, wanted: str | None) -> DefaultKernelPlan:
 
 def apply_default_kernel(host: Host, plan: DefaultKernelPlan) -> None:
     """Have the boot loader told. :raises RtvirtError: where its tool fails."""
+    # A run that is cut off leaves a record of what was there before.
+    first, last = (plan.recorded, ()) if plan.record else ((), plan.recorded)
+    host.apply(first)
     if plan.steps is not None:
-        # A run that is cut off leaves a record of what was there before.
-        if plan.record:
-            host.apply(plan.recorded)
         host.apply(plan.steps.files)
         host.must_run(*plan.steps.command)
-    host.apply(plan.recorded)
+        host.settle("/boot")
+    host.apply(last)
 
 
 def _release(host: Host, wanted: str) -> str:

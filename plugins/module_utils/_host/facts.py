@@ -14,8 +14,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import r
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import read_pools
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm import nested
+from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs import read_ovs
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import in_the_way, read_devices
 from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tuned import active_profile
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges
 
 __all__ = ["facts_of", "running_vms"]
@@ -31,7 +33,8 @@ def facts_of(host: Host) -> dict[str, t.Any]:
         "pci_devices": _devices(host),
         "kvm": _kvm(host),
         "running_vms": running_vms(host),
-        "tuned_profile": host.word("/etc/tuned/active_profile") or None,
+        "ovs": read_ovs(host),
+        "tuned_profile": active_profile(host) or None,
     }
 
 

@@ -67,11 +67,11 @@ def plan_feeding(host: Host, watchdog: Watchdog | None, feeder: str, **options: 
 
 def apply_feeding(host: Host, plan: FeedingPlan) -> None:
     """Write, and start or end the feeder. :raises RtvirtError: where it does not feed afterwards."""
-    apply_settings(host, plan.settings)
-    if plan.watchdog is None:
-        _stop_feeding(host)
+    watchdog = plan.watchdog
+    if watchdog is None:
+        apply_settings(host, plan.settings, lambda: _stop_feeding(host))
     else:
-        _feed(host, plan.feeder, plan.watchdog)
+        apply_settings(host, plan.settings, lambda: _feed(host, plan.feeder, watchdog))
 
 
 def _feed(host: Host, feeder: str, watchdog: Watchdog) -> None:

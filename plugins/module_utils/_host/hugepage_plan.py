@@ -122,7 +122,8 @@ def apply_hugepages(host: Host, plan: HugepagePlan, seconds: float) -> list[Miss
         allocate(host, [CountChange(one.size, one.node, one.after, one.before) for one in reversed(got)], 0)
         told = ", ".join(map(str, missing))
         raise RtvirtError(f"the kernel could get {told}, and nothing was left reserved: free memory, or have at_boot")
-    apply_units(host, plan.units)
+    if plan.units.changed:
+        apply_units(host, plan.units)
     host.apply(record_changes(host, _RECORD, {"first": plan.first}))
     return missing
 

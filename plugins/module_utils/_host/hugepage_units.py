@@ -52,14 +52,16 @@ def plan_units(host: Host, allocated: t.Sequence[Wanted], mounted: t.Iterable[in
 def apply_units(host: Host, plan: SettingsPlan) -> None:
     """Write and remove units, and have systemd start, enable and forget them."""
     gone = [change.path.rpartition("/")[2] for change in plan.files if change.after is None]
-    new = [change.path.rpartition("/")[2] for change in plan.files if change.after is not None]
+    new = sorted(path.rpartition("/")[2] for path in plan.touched if path in plan.record["files"])
     if gone:
         host.must_run("systemctl", "disable", "--now", *gone)
-    apply_settings(host, plan)
-    if gone or new:
+
+    def start() -> None:
         host.must_run("systemctl", "daemon-reload")
-    if new:
-        host.must_run("systemctl", "enable", "--now", *new)
+        if new:
+            host.must_run("systemctl", "enable", "--now", *new)
+
+    apply_settings(host, plan, start)
 
 
 def _path(size: int) -> str:

@@ -73,12 +73,17 @@ def apply_nested(host: Host, plan: NestedPlan) -> bool | None:
 
     :raises RtvirtError: where the module does not come back.
     """
-    if plan.settings.changed:
-        apply_settings(host, plan.settings)
-    if plan.reloads and not host.run("modprobe", "-r", plan.module).status:
-        ran = host.run("modprobe", plan.module)
-        if ran.status:
-            raise RtvirtError(f"{plan.module} was taken out and does not come back: {ran.errors.strip()}")
+
+    def load_anew() -> None:
+        out = plan.reloads and not host.run("modprobe", "-r", plan.module).status
+        # A run that was cut off may have left it out.
+        if out or (plan.settings.unfinished and plan.now is None):
+            ran = host.run("modprobe", plan.module)
+            if ran.status:
+                raise RtvirtError(f"{plan.module} was taken out and does not come back: {ran.errors.strip()}")
+
+    if plan.changed:
+        apply_settings(host, plan.settings, load_anew)
     return nested(host, plan.module)
 
 

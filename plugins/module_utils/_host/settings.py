@@ -47,6 +47,8 @@ class SettingsPlan:
     :ivar name: of the record.
     :ivar record: what it will say: our files, and attributes as they were before the first run.
     :ivar recorded: the change that makes it say so.
+    :ivar unfinished: whether a run before was cut off.
+    :ivar touched: files whose readers are to be told: those that change, and all of them after a run that was cut off.
     """
 
     name: str
@@ -54,6 +56,8 @@ class SettingsPlan:
     attributes: tuple[AttributeChange, ...]
     record: dict[str, t.Any]
     recorded: tuple[FileChange, ...]
+    unfinished: bool
+    touched: frozenset[str]
 
     @property
     def changed(self) -> bool:
@@ -92,12 +96,22 @@ def plan_settings(host: Host, name: str, wanted: Settings) -> SettingsPlan:
             if path in first or values[path] is not None
         },
     }
-    return SettingsPlan(name, tuple(changes), tuple(attributes), kept, record_changes(host, name, kept))
+    unfinished = bool(record.get("unfinished"))
+    return SettingsPlan(
+        name=name,
+        files=tuple(changes),
+        attributes=tuple(attributes),
+        record=kept,
+        recorded=record_changes(host, name, kept),
+        unfinished=unfinished,
+        touched=frozenset((*ours, *wanted.files) if unfinished else (change.path for change in changes)),
+    )
 
 
-def apply_settings(host: Host, plan: SettingsPlan) -> None:
+def apply_settings(host: Host, plan: SettingsPlan, tell: t.Callable[[], None] | None = None) -> None:
     """Write files and attributes, and read the attributes again.
 
+    :arg tell: tells the readers of the files that are touched. A run that is cut off before its end is done again.
     :raises RtvirtError: for an attribute that the kernel does not take.
     """
     # A run that is cut off leaves a record of all that may be ours.
@@ -105,6 +119,7 @@ def apply_settings(host: Host, plan: SettingsPlan) -> None:
     both = {
         "files": sorted({*record.get("files", []), *plan.record["files"]}),
         "attributes": {**plan.record["attributes"], **record.get("attributes", {})},
+        "unfinished": True,
     }
     host.apply(record_changes(host, plan.name, both))
     host.apply(plan.files)
@@ -116,6 +131,8 @@ def apply_settings(host: Host, plan: SettingsPlan) -> None:
         found = _value(host, change.path)
         if found != change.after:
             raise RtvirtError(f"{change.path}: is {found} after {change.after} was written")
+    if tell is not None:
+        tell()
     host.apply(record_changes(host, plan.name, plan.record))
 
 

@@ -111,7 +111,8 @@ def apply_vfio(host: Host, plan: VfioPlan) -> None:
     # A run that is cut off leaves a record of all that may be ours.
     before = read_record(host, _RECORD).get("drivers", {})
     host.apply(record_changes(host, _RECORD, {"drivers": {**plan.first, **before}}))
-    _write_files(host, plan.settings)
+    if plan.settings.changed:
+        _write_files(host, plan.settings)
     for address, driver in plan.returned.items():
         # One that was taken out of the machine meanwhile is nobody's any more.
         if host.exists(f"/sys/bus/pci/devices/{address}"):
@@ -124,15 +125,18 @@ def apply_vfio(host: Host, plan: VfioPlan) -> None:
 
 
 def _write_files(host: Host, plan: SettingsPlan) -> None:
-    unit = next((change for change in plan.files if change.path == UNIT), None)
     name = UNIT.rpartition("/")[2]
-    if unit is not None and unit.after is None:
+    if any(change.path == UNIT and change.after is None for change in plan.files):
         host.must_run("systemctl", "disable", name)
-    apply_settings(host, plan)
-    if unit is not None:
-        host.must_run("systemctl", "daemon-reload")
-    if unit is not None and unit.after is not None:
-        host.must_run("systemctl", "enable", name)
-    command = initramfs_command(host)
-    if command is not None and any(change.path in INITRAMFS for change in plan.files):
-        host.must_run(*command)
+
+    def tell() -> None:
+        if UNIT in plan.touched:
+            host.must_run("systemctl", "daemon-reload")
+            if UNIT in plan.record["files"]:
+                host.must_run("systemctl", "enable", name)
+        command = initramfs_command(host)
+        if command is not None and not plan.touched.isdisjoint(INITRAMFS):
+            host.must_run(*command)
+            host.settle("/boot")
+
+    apply_settings(host, plan, tell)

@@ -80,8 +80,11 @@ class Bootloader(t.Protocol):
     def default_kernel(self) -> str | None:
         """The release that is set to boot, None where that is left to the boot loader."""
 
-    def default_steps(self, release: str | None) -> Steps:
-        """What sets the release that boots; None leaves that to the boot loader.
+    def default_steps(self, release: str) -> Steps:
+        """What sets the release that boots.
 
         :raises RtvirtError: where this boot loader cannot be told, or has no entry for it.
         """
+
+    def restored_steps(self, release: str | None) -> Steps:
+        """What brings back the choice of before ours, which had this release."""

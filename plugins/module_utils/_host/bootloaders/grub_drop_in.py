@@ -53,17 +53,19 @@ class GrubDropIn:
         chosen = _CHOSEN.search(self._host.read(_MENU) or "")
         return chosen["release"] if chosen else None
 
-    def default_steps(self, release: str | None) -> Steps:
-        text = None
-        if release is not None:
-            # By its place in the menu: entries move up and down with the kernels that are installed.
-            entry = rf"'(?P<entry>gnulinux-{re.escape(release)}-advanced-[^']+)'"
-            menu = re.search(
-                rf"^submenu .*?'(?P<menu>gnulinux-advanced-[^']+)'.*?{entry}",
-                self._host.read(_MENU) or "",
-                re.DOTALL | re.MULTILINE,
-            )
-            if menu is None:
-                raise RtvirtError(f"{_MENU} has no entry for {release}: run update-grub")
-            text = signed("default_kernel", f"GRUB_DEFAULT='{menu['menu']}>{menu['entry']}'\n")
+    def default_steps(self, release: str) -> Steps:
+        # By its place in the menu: entries move up and down with the kernels that are installed.
+        entry = rf"'(?P<entry>gnulinux-{re.escape(release)}-advanced-[^']+)'"
+        menu = re.search(
+            rf"^submenu .*?'(?P<menu>gnulinux-advanced-[^']+)'.*?{entry}",
+            self._host.read(_MENU) or "",
+            re.DOTALL | re.MULTILINE,
+        )
+        if menu is None:
+            raise RtvirtError(f"{_MENU} has no entry for {release}: run update-grub")
+        text = signed("default_kernel", f"GRUB_DEFAULT='{menu['menu']}>{menu['entry']}'\n")
         return Steps(self._host.changes(_DEFAULT, text), ("update-grub",))
+
+    def restored_steps(self, _release: str | None) -> Steps:
+        # What it was is in files that we have not touched.
+        return Steps(self._host.changes(_DEFAULT, None), ("update-grub",))

@@ -65,5 +65,8 @@ class GrubSettings:
     def default_kernel(self) -> str | None:
         return None
 
-    def default_steps(self, release: str | None) -> Steps:
+    def default_steps(self, release: str) -> Steps:
+        raise RtvirtError("the kernel that boots is set here by update-grub or grubby alone: set GRUB_DEFAULT")
+
+    def restored_steps(self, release: str | None) -> Steps:
         raise RtvirtError("the kernel that boots is set here by update-grub or grubby alone: set GRUB_DEFAULT")

@@ -73,7 +73,10 @@ class Grubby:
     def default_kernel(self) -> str | None:
         return self._host.must_run("grubby", "--default-kernel").strip().rpartition("/vmlinuz-")[2] or None
 
-    def default_steps(self, release: str | None) -> Steps:
+    def default_steps(self, release: str) -> Steps:
+        return Steps((), ("grubby", f"--set-default=/boot/vmlinuz-{release}"))
+
+    def restored_steps(self, release: str | None) -> Steps:
         if release is None:
             raise RtvirtError("grubby always has a kernel that boots: name one")
-        return Steps((), ("grubby", f"--set-default=/boot/vmlinuz-{release}"))
+        return self.default_steps(release)

@@ -43,5 +43,8 @@ class RpmOstree:
     def default_kernel(self) -> str | None:
         return None
 
-    def default_steps(self, release: str | None) -> Steps:
+    def default_steps(self, release: str) -> Steps:
+        raise RtvirtError("rpm-ostree deploys one kernel: rpm-ostree override replaces it")
+
+    def restored_steps(self, release: str | None) -> Steps:
         raise RtvirtError("rpm-ostree deploys one kernel: rpm-ostree override replaces it")

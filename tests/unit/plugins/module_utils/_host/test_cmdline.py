@@ -57,6 +57,7 @@ def test_every_entry_gets_what_is_declared(machine: Machine) -> None:
     assert done["changed"]
     assert done["reboot_required"]
     assert done["missing"] == RT
+    assert machine.settled == ["/boot"]
     for line, was in zip(lines(machine), before):
         assert line == [*was, *RT]
 

@@ -11,20 +11,28 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 
 
 class Tree(Host):
-    """:ivar ran: the tools that were run, with their arguments."""
+    """:ivar ran: the tools that were run, with their arguments.
+    :ivar settled: the folders whose file systems were brought in order.
+    """
 
     def __init__(self, root: Path) -> None:
         super().__init__(str(root), self._noted)
         self.root = root
         self.ran: list[tuple[str, ...]] = []
+        self.settled: list[str] = []
 
     def _noted(self, command: t.Sequence[str]) -> Ran:
+        ran = self.answer(command)
         self.ran.append(tuple(command))
-        return self.answer(command)
+        return ran
 
     def answer(self, command: t.Sequence[str]) -> Ran:
         """What a tool does and says."""
         return Ran(0, "", "")
+
+    def settle(self, path: str) -> None:
+        """Not for real: it would freeze the file system of the machine that tests run on."""
+        self.settled.append(path)
 
     def put(self, path: str, text: str) -> None:
         """Write a file, as others than the code under test do."""
