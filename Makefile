@@ -31,7 +31,7 @@ test-libvirt: ## the integration tests on a real libvirtd
 test-control-plane: ## the integration tests on a KubeVirt control plane
 	@$(H)/test control-plane
 
-test-hosts: ## Molecule on a lab host that really reboots
+test-hosts: ## Molecule and tests on lab hosts that really reboot, crash and lose their power
 	@$(H)/test hosts
 
 bench: ## speed and memory, side by side with the peers

@@ -50,8 +50,8 @@ options:
       - Have TuneD do all of it, by a profile such as V(realtime-virtual-host) or V(cpu-partitioning). One above it,
         C(rtvirt), has the CPUs, and is made the active one. O(workload) counts no more, and what was set here before
         without TuneD is undone.
-      - Where TuneD finds the boot entries, as on Fedora and RHEL, its kernel arguments are there already and
-        RV(kernel_args) is empty. On Debian and Ubuntu it does not, and RV(kernel_args) are those that it wants.
+      - The kernel arguments are TuneD's then, and RV(kernel_args) is empty. On Debian and Ubuntu, where TuneD does not
+        find the boot menu, that is made anew with them.
     type: str
   state:
     description:
@@ -61,7 +61,8 @@ options:
     default: present
 notes:
   - A host whose TuneD profile does this already is left to TuneD, with an error that says so. It is one or the other.
-  - With O(tuned_profile), check mode tells the kernel arguments that TuneD wants now, as only TuneD knows the new ones.
+  - With O(tuned_profile), check mode tells RV(reboot_required) by the kernel arguments that TuneD wants now, as it
+    alone knows the new ones.
   - What is written for systemd and irqbalance counts after the next boot.
 attributes:
   check_mode:
@@ -147,7 +148,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.tuned import (
     boot_arguments,
     plan_tuned,
     profile_files,
-    writes_entries,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges
 
@@ -184,9 +184,7 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dic
             # TuneD has set back what it had set.
             apply_settings(host, plan_settings(host, _RECORD, wanted))
     if params["tuned_profile"] is not None:
-        arguments = boot_arguments(host)
-        result["kernel_args"] = [] if writes_entries(host) else arguments
-        result["reboot_required"] = bool(lacking(running_arguments(host), arguments))
+        result["reboot_required"] = bool(lacking(running_arguments(host), boot_arguments(host)))
     return {**result, "changed": changed, "diff": diff}
 
 
@@ -212,6 +210,7 @@ def wanted_of(params: t.Mapping[str, t.Any], host: Host) -> tuple[Settings, dict
         "isolated_cpus": isolated,
         "housekeeping_cpus": format_ranges(cpus.housekeeping),
         "warnings": list(cpus.remarks),
+        "kernel_args": [],
         "reboot_required": False,
     }
     if params["tuned_profile"] is not None:

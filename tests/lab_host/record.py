@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """record.py: prints what a machine's kernel tells of it, as far as the host modules read it: a recorded tree, in JSON.
 
-    tests/lab_host/lab-host ssh NAME python3 - <tests/lab_host/record.py >tests/unit/plugins/module_utils/_host/trees/SHAPE.json
+    tests/lab_host/lab-host ssh NAME python3 - <tests/lab_host/record.py >trees/SHAPE.json
 
 A file is its text, a link is {"link": where it leads}. Nothing in it tells of the machine's owner.
 """
@@ -17,8 +17,9 @@ CPUS, NODES, PCI = "/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/
 PATTERNS = (
     "/proc/cmdline",
     "/proc/meminfo",
-    "/proc/mounts",
+    "/proc/net/if_inet6",
     "/proc/net/route",
+    "/proc/self/mounts",
     "/proc/swaps",
     "/proc/sys/kernel/osrelease",
     "/proc/sys/kernel/version",
@@ -44,7 +45,7 @@ PATTERNS = (
 
 
 def read(path: str) -> object:
-    if os.path.islink(path):
+    if os.path.islink(path) and path.startswith("/sys/"):
         return {"link": os.readlink(path)}
     with open(path) as file:
         return file.read()
@@ -61,7 +62,9 @@ def main() -> None:
     with open("/proc/cpuinfo") as file:
         # One of its processors, which are alike, and what is said of its kind.
         lines = file.read().split("\n\n")[0].splitlines()
-    found["/proc/cpuinfo"] = "".join(f"{line}\n" for line in lines if line.startswith(("processor", "vendor_id", "model name", "flags")))
+    found["/proc/cpuinfo"] = "".join(
+        f"{line}\n" for line in lines if line.startswith(("processor", "vendor_id", "model name", "flags"))
+    )
     print(json.dumps(found, indent=1, sort_keys=True))
 
 

@@ -34,7 +34,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.record import re
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tuned import (
     active_profile,
     boot_arguments,
-    writes_entries,
 )
 
 __all__ = ["CmdlinePlan", "apply_cmdline", "plan_cmdline", "running_arguments"]
@@ -152,13 +151,11 @@ def _check_owners(host: Host, owners: t.Mapping[str, list[str]], owner: str) -> 
         for argument, theirs in conflicts(arguments, wanted)
     ]
     of_tuned = {key_of(argument): argument for argument in boot_arguments(host)}
-    # Where TuneD does not find the boot entries, what it wants is declared here.
-    alike = () if writes_entries(host) else of_tuned.values()
     tuned = f"TuneD ({active_profile(host) or 'its profile'})"
     problems += [
         Problem(f"args[{index}]", f"{argument!r}: {tuned} sets {of_tuned[key_of(argument)]!r}: let one of them set it")
         for index, argument in enumerate(wanted)
-        if key_of(argument) in of_tuned and argument not in alike
+        if key_of(argument) in of_tuned
     ]
     if problems:
         raise DeclarationError(problems)

@@ -72,7 +72,7 @@ def _mounted_sizes(host: Host) -> set[int | None]:
     """Sizes in KiB that are mounted, by whomever: the default one, most often."""
     default = re.search(r"Hugepagesize:\s+(\d+ kB)", host.read("/proc/meminfo") or "")
     sizes = set()
-    for line in (host.read("/proc/mounts") or "").splitlines():
+    for line in (host.read("/proc/self/mounts") or "").splitlines():
         _device, _path, kind, options, *_rest = line.split()
         if kind == "hugetlbfs":
             given = re.search(r"pagesize=(\w+)", options) or default

@@ -5,8 +5,9 @@
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
 Source: TuneD 2.20 to 2.28. A profile's variables go before those of the one that it includes. Its bootloader plugin
-writes what it wants of the kernel to ``/etc/tuned/bootcmdline``, and into the boot entries only where it finds the
-files of Red Hat's GRUB (``consts.GRUB2_CFG_FILES``), boot loader specification entries, or an ostree deployment.
+writes what it wants of the kernel to ``/etc/tuned/bootcmdline``, and into the boot entries where it finds the files of
+Red Hat's GRUB (``consts.GRUB2_CFG_FILES``), boot loader specification entries, or an ostree deployment. On Debian it
+finds none of them: ``/etc/grub.d/00_tuned`` has it in the menu that somebody makes anew.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ __all__ = [
     "boot_arguments",
     "plan_tuned",
     "profile_files",
-    "writes_entries",
 ]
 
 _PROFILE = "rtvirt"
 _RECORD = "tuned"
 _FOLDERS = ("/etc/tuned/profiles", "/etc/tuned", "/usr/lib/tuned/profiles", "/usr/lib/tuned")
-_ENTRIES = ("/etc/grub2.cfg", "/etc/grub2-efi.cfg", "/boot/loader/entries", "/run/ostree-booted")
+_MENU = "/boot/grub/grub.cfg"
+_IN_MENU = re.compile(r'^set tuned_params="(.*)"$', re.MULTILINE)
 _CMDLINE = re.compile(r"^TUNED_BOOT_CMDLINE=(['\"]?)(.*)\1$", re.MULTILINE)
 
 
@@ -43,18 +44,20 @@ class TunedPlan:
 
     :ivar before: the profile that is active, empty for none; ``after`` the one that shall be.
     :ivar automatic: whether TuneD is to choose it.
+    :ivar stale: whether GRUB's menu is to be made anew at least.
     :ivar record: what our record will say: ``first``, the profile of before the first run, and whether TuneD chose it.
     """
 
     before: str
     after: str
     automatic: bool
+    stale: bool
     record: dict[str, t.Any]
     recorded: tuple[FileChange, ...]
 
     @property
     def changed(self) -> bool:
-        return self.before != self.after or bool(self.recorded)
+        return self.before != self.after or self.stale or bool(self.recorded)
 
 
 def active_profile(host: Host) -> str:
@@ -68,9 +71,12 @@ def boot_arguments(host: Host) -> list[str]:
     return split(wanted[2]) if wanted else []
 
 
-def writes_entries(host: Host) -> bool:
-    """Whether TuneD finds this host's boot entries. On Debian and Ubuntu it does not."""
-    return any(host.exists(path) for path in _ENTRIES)
+def menu_is_stale(host: Host) -> bool:
+    """Whether GRUB's menu lacks what TuneD wants of the kernel, or has it no more."""
+    if not (host.exists("/etc/grub.d/00_tuned") and host.has_tool("update-grub")):
+        return False
+    shown = _IN_MENU.search(host.read(_MENU) or "")
+    return (split(shown[1]) if shown else []) != boot_arguments(host)
 
 
 def profile_files(host: Host, base: str, isolated: str) -> dict[str, str]:
@@ -107,6 +113,7 @@ def plan_tuned(host: Host, *, ours: bool) -> TunedPlan:
         before=before,
         after=_PROFILE if ours else found["profile"],
         automatic=not ours and found["automatic"],
+        stale=(ours or first is not None) and menu_is_stale(host),
         record=kept,
         recorded=record_changes(host, _RECORD, kept),
     )
@@ -123,4 +130,7 @@ def apply_tuned(host: Host, plan: TunedPlan) -> None:
         host.must_run("tuned-adm", "profile", *plan.after.split())
     else:
         host.must_run("tuned-adm", "off")
+    if menu_is_stale(host):
+        host.must_run("update-grub")
+        host.settle("/boot")
     host.apply(last)

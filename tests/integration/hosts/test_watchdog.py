@@ -41,7 +41,7 @@ def test_it_resets_the_machine_and_is_fed_again(lab: LabHost, feeder: str, progr
     done = fed(lab, feeder)
     assert (done["changed"], holders(done)) == (True, [program])
     assert not fed(lab, feeder)["changed"]
-    with pytest.raises(AssertionError, match="this hangs .*; set guest_watchdog_trigger_ok"):
+    with pytest.raises(AssertionError, match=r"this hangs .*; set guest_watchdog_trigger_ok"):
         lab.play(role("verify", guest_watchdog_trigger=trigger))
     before = lab.boot()
     with lab.monitor(patience=120) as monitor, ThreadPoolExecutor(1) as pool:

@@ -40,7 +40,7 @@ class Kernel(Tree):
         self.told: list[tuple[str, str]] = []
         self.put("/proc/sys/kernel/osrelease", release)
         self.put("/proc/meminfo", "Hugepagesize:       2048 kB\n")
-        self.put("/proc/mounts", "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n")
+        self.put("/proc/self/mounts", "hugetlbfs /dev/hugepages hugetlbfs rw,relatime,pagesize=2M 0 0\n")
         if systemd:
             (root / "run/systemd/system").mkdir(parents=True)
         for node in (0, 1):
@@ -291,10 +291,10 @@ def test_a_mount_for_each_size_that_has_none(kernel: Kernel) -> None:
     assert "Where=/dev/hugepages1G\n" in unit
     assert "pagesize=1G" in unit
     assert done["diff"][-1]["after"] == unit
-    kernel.put("/proc/mounts", "hugetlbfs /dev/hugepages1G hugetlbfs rw,pagesize=1024M 0 0\n")
+    kernel.put("/proc/self/mounts", "hugetlbfs /dev/hugepages1G hugetlbfs rw,pagesize=1024M 0 0\n")
     assert run(kernel, pool("1G", 4, 0), pool("1G", 2, 1), mounts=True)["changed"] is not None
     run(kernel, state="absent")
-    kernel.put("/proc/mounts", files["proc/mounts"])
+    kernel.put("/proc/self/mounts", files["proc/self/mounts"])
     assert kernel.files() == files
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
-from ansible_collections.rtvirt.core.plugins.modules import kernel_cmdline
-from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host import bootloader_tools, test_realtime
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host import test_realtime
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.test_realtime import run
 
 PROFILE = "/etc/tuned/rtvirt/tuned.conf"
@@ -32,7 +31,10 @@ class Machine(test_realtime.Machine):
         self._activate("virtual-host", "auto")
 
     def answer(self, command: t.Sequence[str]) -> Ran:
-        assert command[0] == "tuned-adm"
+        if command[0] == "update-grub":
+            wanted = re.search(r'TUNED_BOOT_CMDLINE="(.*)"', self.read("/etc/tuned/bootcmdline") or "")
+            self.put("/boot/grub/grub.cfg", f'set tuned_params="{wanted[1] if wanted else ""}"\n')
+            return Ran(0, "", "")
         if not self.works:
             return Ran(1, "", "Cannot load profile(s)")
         if command[1] == "profile":
@@ -63,14 +65,12 @@ def test_a_profile_above_tuneds(machine: Machine) -> None:
     predicted = run(machine, check=True, **BY_TUNED)
     assert (predicted["changed"], machine.files()) == (True, files)
     done = run(machine, **BY_TUNED)
-    assert {**done, "kernel_args": 0, "reboot_required": 0} == {**predicted, "kernel_args": 0, "reboot_required": 0}
+    assert done == {**predicted, "reboot_required": True}
     assert machine.word("/etc/tuned/active_profile") == "rtvirt"
     text = machine.read(PROFILE) or ""
     assert "include=realtime-virtual-host\n" in text
     assert "isolated_cores=1,3\n" in text
-    # This machine has no boot entries that TuneD finds.
-    assert done["kernel_args"] == ["skew_tick=1", "isolcpus=managed_irq,domain,1,3"]
-    assert done["reboot_required"]
+    assert done["kernel_args"] == []
     assert not machine.exists(test_realtime.SYSCTL)
     machine.ran.clear()
     assert not run(machine, **BY_TUNED)["changed"]
@@ -81,7 +81,7 @@ def test_other_cpus(machine: Machine) -> None:
     run(machine, **BY_TUNED)
     done = run(machine, **{**BY_TUNED, "isolated_cpus": "3"})
     assert done["changed"]
-    assert done["kernel_args"][1] == "isolcpus=managed_irq,domain,3"
+    assert "isolcpus=managed_irq,domain,3" in (machine.read("/etc/tuned/bootcmdline") or "")
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,27 @@ def test_never_both(machine: Machine) -> None:
     assert not run(machine, isolated_cpus="auto")["changed"]
 
 
-def test_where_tuned_finds_the_boot_entries(machine: Machine) -> None:
-    machine.put("/boot/loader/entries/one.conf", "")
+def test_a_reboot_is_due_until_the_kernel_has_what_it_wants(machine: Machine) -> None:
     machine.put("/proc/cmdline", "ro quiet\n")
-    done = run(machine, **BY_TUNED)
-    assert (done["kernel_args"], done["reboot_required"]) == ([], True)
+    assert run(machine, **BY_TUNED)["reboot_required"]
     machine.put("/proc/cmdline", "ro quiet skew_tick=1 isolcpus=managed_irq,domain,1,3\n")
     assert not run(machine, **BY_TUNED)["reboot_required"]
+
+
+def test_debians_menu_is_made_anew(machine: Machine) -> None:
+    machine.put("/etc/grub.d/00_tuned", "")
+    machine.put("/usr/sbin/update-grub", "")
+    machine.put("/boot/grub/grub.cfg", 'set tuned_params=""\n')
+    files = machine.files()
+    run(machine, **BY_TUNED)
+    menu = 'set tuned_params="skew_tick=1 isolcpus=managed_irq,domain,1,3"\n'
+    assert (machine.read("/boot/grub/grub.cfg"), machine.settled) == (menu, ["/boot"])
+    assert not run(machine, **BY_TUNED)["changed"]
+    machine.put("/boot/grub/grub.cfg", "")
+    assert run(machine, **BY_TUNED)["changed"]
+    assert machine.read("/boot/grub/grub.cfg") == menu
+    run(machine, state="absent")
+    assert machine.files() == files
 
 
 def test_a_profile_that_tuned_does_not_take(machine: Machine) -> None:
@@ -141,13 +155,3 @@ def test_what_is_not_there(machine: Machine) -> None:
     (machine.root / "usr/sbin/tuned-adm").unlink()
     with pytest.raises(DeclarationError, match=r"^tuned_profile: TuneD is not installed"):
         run(machine, **BY_TUNED)
-
-
-def test_its_arguments_are_declared_where_it_finds_no_entries(tmp_path: Path) -> None:
-    machine = bootloader_tools.debian(tmp_path)
-    machine.put("/etc/tuned/bootcmdline", 'TUNED_BOOT_CMDLINE="skew_tick=1 isolcpus=1"\n')
-    options = {"args": ["skew_tick=1", "isolcpus=1"], "state": "present", "owner": "realtime_host"}
-    assert kernel_cmdline.converge(options, False, machine)["changed"]
-    machine.put("/boot/loader/entries/one.conf", "")
-    with pytest.raises(DeclarationError, match=r"args\[0\]: 'skew_tick=1': TuneD \(its profile\) sets 'skew_tick=1'"):
-        kernel_cmdline.converge({**options, "owner": "another"}, True, machine)

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bare host prepared, and looked at again: prepare_hosts.yml beside peers_host.yml, which brings it to the same.
+
+Each has a fresh lab host (tests/lab_host) of the same kind. Seconds are those of whole ansible-playbook runs, tasks are
+those that a run did not skip. Then the host's files are looked at for what an unchanged run has written.
+
+    tests/bench/on_lab_host.py      needs PEERS and ANSIBLE_COLLECTIONS_PATH, as tests/harness/bench has them
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+LAB_HOST = HERE.parent / "lab_host" / "lab-host"
+NAME = "bench"
+VARIABLES = HERE.parents[1] / "extensions" / "molecule" / "prepare_hosts" / "inventory" / "group_vars" / "lab_hosts.yml"
+PLAYBOOKS = {
+    "ours": ["rtvirt.core.prepare_hosts", "-e", f"@{VARIABLES}", "-e", "prepare_hosts_hosts=lab_hosts"],
+    "peers": [str(HERE / "peers_host.yml")],
+}
+#: What Ansible itself leaves, and what runs anyway.
+OTHERS = "/root/.ansible|/root/.ssh|/var/log|/var/tmp|/tmp|/var/lib/systemd|/var/lib/apt|/var/cache"
+
+
+def lab_host(command: str, *arguments: str) -> str:
+    done = subprocess.run([LAB_HOST, command, NAME, *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout
+
+
+def played(playbook: list[str], inventory: Path) -> tuple[float, int, int]:
+    """Seconds, tasks that did something or looked, and those that changed something."""
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), *playbook]
+    collections = f"{os.environ['ANSIBLE_COLLECTIONS_PATH']}:{os.environ['PEERS']}"
+    begun = time.monotonic()
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    seconds = time.monotonic() - begun
+    if done.returncode:
+        sys.exit(f"{playbook[0]} failed:\n{done.stdout}{done.stderr}")
+    count = [len(re.findall(rf"^{word}: ", done.stdout, re.MULTILINE)) for word in ("ok", "changed")]
+    return seconds, sum(count), count[1]
+
+
+def measure(side: str) -> dict[str, tuple[float, int, int]]:
+    inventory = Path(f"{side}-inventory.yml").resolve()
+    inventory.write_text(lab_host("start", "--fresh"))
+    try:
+        runs = {"bare to prepared": played(PLAYBOOKS[side], inventory)}
+        # The connection is there, and the machine at rest, for both.
+        lab_host("ssh", "sleep 20; touch /run/before; sleep 1.1")
+        runs["unchanged"] = played(PLAYBOOKS[side], inventory)
+        written = lab_host("ssh", f"find / -xdev -newercm /run/before | grep -vE '^({OTHERS})' || true").split()
+        print(
+            f"{side}: files and folders that the unchanged run has written: {' '.join(written) or 'none'}", flush=True
+        )
+    finally:
+        lab_host("destroy")
+        inventory.unlink()
+    return runs
+
+
+def main() -> None:
+    measured = {side: measure(side) for side in PLAYBOOKS}
+    print(f"{'':20} {'ours':>26} {'peers':>26} {'ratio':>8}")
+    for row, (seconds, tasks, changed) in measured["ours"].items():
+        theirs = measured["peers"][row]
+        print(
+            f"{row:20} {seconds:7.1f} s, {tasks:2} tasks ({changed:2} ch.) {theirs[0]:7.1f} s, {theirs[1]:2} tasks"
+            f" ({theirs[2]:2} ch.) {theirs[0] / seconds:6.1f} x",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
