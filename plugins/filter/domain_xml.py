@@ -12,7 +12,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import host_from_capabilities
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import check_cpus
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, checked
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
@@ -31,7 +31,7 @@ def domain_xml(
     whole = isinstance(declaration, dict) and declaration.get("kind") == "VirtualMachine"
     try:
         options = {"definition": declaration} if whole else checked(declaration)
-        manifest = admit([Options(options)], "libvirt")[0]
+        manifest = admit([Options(options)], LIBVIRT_RULES)[0]
         document = manifest.document
         host = host_from_capabilities(capabilities)
         if guest_memory(pod_spec(document)) is None:

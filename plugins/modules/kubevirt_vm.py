@@ -303,6 +303,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.results impo
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Session
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.waiting import Waits, check_waits, wait_for_all
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_result
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, declaration_spec, declarations
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
@@ -378,8 +379,12 @@ def settings_from(params: t.Mapping[str, t.Any]) -> Settings:
 
 def admit_all(declared: list[Options], power_alone: list[bool], *, absent: bool) -> list[Manifest]:
     """A manifest for each declaration; of a VM that is only started, stopped or removed the name alone counts."""
-    whole = iter(admit([one for one, alone in zip(declared, power_alone) if not alone], "kubevirt", names_only=absent))
-    named_only = iter(admit([one for one, alone in zip(declared, power_alone) if alone], "kubevirt", names_only=True))
+    whole = iter(
+        admit([one for one, alone in zip(declared, power_alone) if not alone], CLUSTER_RULES, names_only=absent)
+    )
+    named_only = iter(
+        admit([one for one, alone in zip(declared, power_alone) if alone], CLUSTER_RULES, names_only=True)
+    )
     return [next(named_only) if alone else next(whole) for alone in power_alone]
 
 

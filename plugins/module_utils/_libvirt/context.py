@@ -18,11 +18,16 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpus
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.cpu import realtime_vcpus
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
-    domain_name,
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
+    POD,
+    Manifest,
+    domain_name,
+    mapping_at,
+    pod_spec,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement, place
 
 __all__ = ["check_emulator", "context_for"]

@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import disk_targets
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import reconcile
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import declared_domain
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context, strip_absent
@@ -66,7 +66,7 @@ def _parts(spec: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
 
 def _fits(document: dict[str, t.Any], definition: ET.Element) -> bool:
     try:
-        admit([Options({"definition": document})], "libvirt")
+        admit([Options({"definition": document})], LIBVIRT_RULES)
     except RtvirtError:
         return False
     context = Context(

@@ -38,11 +38,15 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import red
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     complete_domain,
-    domain_name,
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context, device_name
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
+    POD,
+    Manifest,
+    domain_name,
+    pod_spec,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import PlacementError
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
 

@@ -12,11 +12,21 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_fraction
 
-__all__ = ["guest_memory", "vcpu_count", "with_defaults", "without_nulls"]
+__all__ = ["bus_of", "guest_memory", "target_kind", "vcpu_count", "with_defaults", "without_nulls"]
 
 _MACHINES = {"x86_64": "q35", "aarch64": "virt", "s390x": "s390-ccw-virtio"}
 _TOPOLOGY = ("sockets", "cores", "threads")
 _TARGETS = ("disk", "cdrom", "lun")
+
+
+def target_kind(disk: t.Mapping[str, t.Any]) -> str:
+    """``disk``, ``cdrom`` or ``lun``; a disk where nothing is said."""
+    return next((kind for kind in _TARGETS if kind in disk), "disk")
+
+
+def bus_of(disk: t.Mapping[str, t.Any]) -> str:
+    """The bus of a disk; KubeVirt's default on amd64 is sata."""
+    return str((disk.get(target_kind(disk)) or {}).get("bus") or "sata")
 
 
 def vcpu_count(spec: t.Mapping[str, t.Any]) -> int | None:

@@ -18,7 +18,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.sources 
     check_cluster_volumes,
     check_seed_size,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import bus_of, target_kind
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import bus_of, target_kind
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["check_disks"]

@@ -15,7 +15,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, render_path
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes, to_fraction
 
-__all__ = ["DEVICES", "DNS_LABEL", "DOMAIN", "POD", "Backend", "Report", "is_dns_name", "listed"]
+__all__ = ["DEVICES", "DNS_LABEL", "DOMAIN", "POD", "Backend", "Report", "RuleSet", "is_dns_name", "listed"]
 
 Backend = t.Literal["kubevirt", "libvirt"]
 
@@ -79,6 +79,13 @@ class Report:
         except ConversionError as error:
             self.add(path, error.message)
             return None
+
+
+class RuleSet(t.NamedTuple):
+    """What a backend holds declarations to: its name, and the rules of its own beside those that both have."""
+
+    backend: Backend
+    own: tuple[t.Callable[[Report], None], ...] = ()
 
 
 def is_dns_name(text: str) -> bool:

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_networks import PCI_ADDRESS
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import target_kind
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["check_cluster_disk", "check_cluster_volumes", "check_file_path", "check_seed_size"]

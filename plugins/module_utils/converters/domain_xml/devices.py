@@ -4,22 +4,19 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import bus_of
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import bus_of
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     Context,
     absent,
     alias,
     el,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ADDRESS
 
 __all__ = ["PCI_ADDRESS", "device_elements"]
-
-#: A PCI address as lspci -D writes it; the domain may be left out.
-PCI_ADDRESS = re.compile(r"^(?:([0-9a-fA-F]{4}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])$")
 
 
 def device_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:

@@ -31,17 +31,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.io_threads import thread_count
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.memory import memory_elements
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.numa import passes_numa_through
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import domain_name, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Request
 
 __all__ = ["complete_domain", "declared_domain", "domain_name", "placement_request", "to_text"]
-
-
-def domain_name(document: t.Mapping[str, t.Any]) -> str:
-    """libvirt's name of a VM: ``name``, or ``<namespace>_<name>`` as KubeVirt's launcher has it where one is given."""
-    metadata = document.get("metadata") or {}
-    namespace = metadata.get("namespace")
-    return f"{namespace}_{metadata['name']}" if namespace else str(metadata["name"])
 
 
 def placement_request(spec: t.Mapping[str, t.Any]) -> Request | None:
