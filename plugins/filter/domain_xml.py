@@ -14,8 +14,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import h
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import check_cpus
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, checked
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, to_text
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 
@@ -34,7 +33,7 @@ def domain_xml(
         manifest = admit([Options(options)], LIBVIRT_RULES)[0]
         document = manifest.document
         host = host_from_capabilities(capabilities)
-        if guest_memory(pod_spec(document)) is None:
+        if defaults.guest_memory(pod_spec(document)) is None:
             raise DeclarationError([Problem("memory", "is missing: a new VM needs it")])
         check_cpus("cpu_pool", cpu_pool)
         check_cpus("isolated_cpus", isolated_cpus)

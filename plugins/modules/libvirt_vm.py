@@ -294,9 +294,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import P
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.power import Waits, apply_power
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_outcome, diff_of
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_result
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import declaration_spec, declarations
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import STATES
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     placement_request,
@@ -306,7 +306,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 ARGUMENTS: dict[str, t.Any] = {
     **declaration_spec(),
     **CONNECTION,
-    "state": {"type": "str", "choices": list(STATES), "default": "present"},
+    "state": {"type": "str", "choices": list(lifecycle.STATES), "default": "present"},
     "virt_type": {"type": "str", "choices": ["auto", "kvm", "qemu"], "default": "auto"},
     "cpu_pool": {"type": "str"},
     "volume_dir": {"type": "path", "default": "/var/lib/libvirt/images"},

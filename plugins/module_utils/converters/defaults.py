@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_fraction
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 
 __all__ = ["bus_of", "guest_memory", "target_kind", "vcpu_count", "with_defaults", "without_nulls"]
 
@@ -45,7 +45,7 @@ def vcpu_count(spec: t.Mapping[str, t.Any]) -> int | None:
     for kind in ("limits", "requests"):
         amount = (resources.get(kind) or {}).get("cpu")
         if amount is not None:
-            return max(1, -(-to_fraction(amount) // 1))
+            return max(1, -(-quantity.to_fraction(amount) // 1))
     return None
 
 

@@ -22,7 +22,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report i
     is_dns_name,
     listed,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
@@ -84,7 +84,7 @@ def _check_matcher(report: Report, key: str, kinds: tuple[str, ...]) -> None:
 def lacking(manifest: Manifest) -> list[Problem]:
     """What a declaration lacks for a VM to be made of it; one that is there has it, and need not be told again."""
     report = Report(manifest, "kubevirt")
-    if report.vm.get("instancetype") is None and guest_memory(report.spec) is None:
+    if report.vm.get("instancetype") is None and defaults.guest_memory(report.spec) is None:
         report.add((*DOMAIN, "memory", "guest"), "is missing: set memory, or an instancetype")
     return report.problems
 

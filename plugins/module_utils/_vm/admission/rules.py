@@ -26,7 +26,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structur
     settle_types,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import target_kind, without_nulls
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
     NAMED_LISTS,
     Manifest,
@@ -100,7 +100,7 @@ def convert(options: Options) -> Manifest:
         raise DeclarationError(problems)
     manifest = from_options(given, options.path)
     # Null takes a key out: so an entry of vms can replace what the task's own options say.
-    manifest.document = without_nulls(settle_types(manifest.document))
+    manifest.document = defaults.without_nulls(settle_types(manifest.document))
     return manifest
 
 
@@ -176,7 +176,7 @@ def _disks_in_use(manifest: Manifest) -> list[tuple[Path, str, str]]:
         disk = disks.get(volume["name"], {})
         path = (volume.get("hostDisk") or {}).get("path") or (volume.get("libvirt") or {}).get("device")
         if path:
-            read_only = "cdrom" in disk or (disk.get(target_kind(disk)) or {}).get("readonly")
+            read_only = "cdrom" in disk or (disk.get(defaults.target_kind(disk)) or {}).get("readonly")
             use = "read-only" if read_only else "shared" if disk.get("shareable") else "exclusive"
             field = ("hostDisk", "path") if "hostDisk" in volume else ("libvirt", "device")
             found.append(((*at, *field), path, use))

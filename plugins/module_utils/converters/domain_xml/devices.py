@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import bus_of
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     Context,
     absent,
@@ -40,7 +40,7 @@ def _usb_controller(devices: dict[str, t.Any], context: Context) -> ET.Element |
     """A guest without a USB device has no USB controller either: its polling costs host wake-ups."""
     if not context.complete:
         return None
-    needed = any(bus_of(disk) == "usb" for disk in devices.get("disks") or []) or any(
+    needed = any(defaults.bus_of(disk) == "usb" for disk in devices.get("disks") or []) or any(
         given.get("bus", "usb") == "usb" for given in _inputs(devices)
     )
     return el("controller", {"type": "usb", "index": 0, "model": "qemu-xhci" if needed else "none"})
