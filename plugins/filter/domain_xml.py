@@ -12,10 +12,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import host_from_capabilities
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import check_cpus
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, checked
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, to_text
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 
@@ -31,10 +30,10 @@ def domain_xml(
     whole = isinstance(declaration, dict) and declaration.get("kind") == "VirtualMachine"
     try:
         options = {"definition": declaration} if whole else checked(declaration)
-        manifest = admit([Options(options)], "libvirt")[0]
+        manifest = admit([Options(options)], LIBVIRT_RULES)[0]
         document = manifest.document
         host = host_from_capabilities(capabilities)
-        if guest_memory(pod_spec(document)) is None:
+        if defaults.guest_memory(pod_spec(document)) is None:
             raise DeclarationError([Problem("memory", "is missing: a new VM needs it")])
         check_cpus("cpu_pool", cpu_pool)
         check_cpus("isolated_cpus", isolated_cpus)

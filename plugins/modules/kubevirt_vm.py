@@ -292,6 +292,7 @@ import random
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import waiting
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import (
     AUTHENTICATION,
     access_from,
@@ -301,11 +302,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.fleet import
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.results import describe_outcome, diff_of, shown
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Session
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.waiting import Waits, check_waits, wait_for_all
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_result
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, declaration_spec, declarations
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest
 
@@ -378,20 +379,24 @@ def settings_from(params: t.Mapping[str, t.Any]) -> Settings:
 
 def admit_all(declared: list[Options], power_alone: list[bool], *, absent: bool) -> list[Manifest]:
     """A manifest for each declaration; of a VM that is only started, stopped or removed the name alone counts."""
-    whole = iter(admit([one for one, alone in zip(declared, power_alone) if not alone], "kubevirt", names_only=absent))
-    named_only = iter(admit([one for one, alone in zip(declared, power_alone) if alone], "kubevirt", names_only=True))
+    whole = iter(
+        admit([one for one, alone in zip(declared, power_alone) if not alone], CLUSTER_RULES, names_only=absent)
+    )
+    named_only = iter(
+        admit([one for one, alone in zip(declared, power_alone) if alone], CLUSTER_RULES, names_only=True)
+    )
     return [next(named_only) if alone else next(whole) for alone in power_alone]
 
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
-    state = t.cast(State, "running" if params["state"] == "started" else params["state"])
+    state = t.cast(lifecycle.State, "running" if params["state"] == "started" else params["state"])
     declared = declarations(named(params))
     power_alone = [options.says_nothing and state not in ("present", "absent") for options in declared]
     manifests = admit_all(declared, power_alone, absent=state == "absent")
     settings = settings_from(params)
-    waits = Waits(params["wait_timeout"], tuple(params["wait_for"]), params["unschedulable_grace"])
-    check_waits(waits)
+    waits = waiting.Waits(params["wait_timeout"], tuple(params["wait_for"]), params["unschedulable_grace"])
+    waiting.check_waits(waits)
     with Session(access_from(params), dry_run=check_mode, connections=params["concurrency"]) as session:
         plans = plan_all(session, manifests, state, power_alone=power_alone)
         if len(plans) > 1 and not check_mode:
@@ -399,7 +404,7 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
         go_on = params["continue_on_error"]
         outcomes = apply_all(session, plans, settings, concurrency=params["concurrency"], go_on=go_on)
         if params["wait"] and not check_mode:
-            wait_for_all(session, outcomes, waits)
+            waiting.wait_for_all(session, outcomes, waits)
     return described(outcomes, several=params["vms"] is not None)
 
 

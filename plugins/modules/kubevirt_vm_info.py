@@ -212,18 +212,11 @@ api_found:
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import lookup
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import (
     AUTHENTICATION,
     access_from,
     secrets_of,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.lookup import (
-    CONCURRENCY,
-    Sought,
-    ask_guests,
-    find_vmis,
-    find_vms,
-    wait_for,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.results import describe_vm, shown
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Session
@@ -246,7 +239,7 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-def sought_by(params: t.Mapping[str, t.Any]) -> Sought:
+def sought_by(params: t.Mapping[str, t.Any]) -> lookup.Sought:
     """:raises DeclarationError: for options that contradict each other."""
     problems = []
     if params["name"] is not None and params["names"] is not None:
@@ -258,20 +251,20 @@ def sought_by(params: t.Mapping[str, t.Any]) -> Sought:
     if problems:
         raise DeclarationError(problems)
     names = params["names"] if params["name"] is None else [params["name"]]
-    return Sought(params["namespace"], names, params["label_selectors"] or [], params["field_selectors"] or [])
+    return lookup.Sought(params["namespace"], names, params["label_selectors"] or [], params["field_selectors"] or [])
 
 
 def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     """Find the VMs that are asked for and describe them."""
     sought = sought_by(params)
-    with Session(access_from(params), connections=CONCURRENCY) as session:
-        vms = find_vms(session, sought)
+    with Session(access_from(params), connections=lookup.CONCURRENCY) as session:
+        vms = lookup.find_vms(session, sought)
         if params["wait"]:
             running = params["running"] is not False
-            vms, vmis = wait_for(session, sought.keys or [*vms], running, params["wait_timeout"])
+            vms, vmis = lookup.wait_for(session, sought.keys or [*vms], running, params["wait_timeout"])
         else:
-            vmis = find_vmis(session, vms, sought.namespace)
-        guests = ask_guests(session, vmis) if params["guest_agent"] else {}
+            vmis = lookup.find_vmis(session, vms, sought.namespace)
+        guests = lookup.ask_guests(session, vmis) if params["guest_agent"] else {}
     ordered = sorted(vms)
     return {
         "changed": False,

@@ -294,20 +294,19 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import P
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.power import Waits, apply_power
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_outcome, diff_of
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_result
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import declaration_spec, declarations
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import STATES
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
-    domain_name,
     placement_request,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, domain_name, pod_spec
 
 ARGUMENTS: dict[str, t.Any] = {
     **declaration_spec(),
     **CONNECTION,
-    "state": {"type": "str", "choices": list(STATES), "default": "present"},
+    "state": {"type": "str", "choices": list(lifecycle.STATES), "default": "present"},
     "virt_type": {"type": "str", "choices": ["auto", "kvm", "qemu"], "default": "auto"},
     "cpu_pool": {"type": "str"},
     "volume_dir": {"type": "path", "default": "/var/lib/libvirt/images"},
@@ -374,7 +373,7 @@ def telling(outcomes: list[Outcome]) -> t.Iterator[None]:
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
-    manifests = admit(declarations(params), "libvirt", names_only=params["state"] == "absent")
+    manifests = admit(declarations(params), LIBVIRT_RULES, names_only=params["state"] == "absent")
     waits = Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
     check_cpus("cpu_pool", params["cpu_pool"])
     if params["wait_timeout"] < 0:

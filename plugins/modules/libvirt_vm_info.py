@@ -130,9 +130,9 @@ vms:
 
 import typing as t
 
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.agent import guest_facts
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, observe, observe_all
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.fitting import fitting_manifest
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.threads import vcpu_threads
@@ -141,7 +141,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 ARGUMENTS: dict[str, t.Any] = {**CONNECTION, "names": {"type": "list", "elements": "str"}}
 
 
-def describe(domain: Domain, *, local: bool) -> dict[str, t.Any]:
+def describe(domain: domains.Domain, *, local: bool) -> dict[str, t.Any]:
     record = domain.record
     running = domain.running is not None
     return {
@@ -156,9 +156,9 @@ def describe(domain: Domain, *, local: bool) -> dict[str, t.Any]:
 def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     uri, names = params["uri"], params["names"]
     with connected(uri) as connection:
-        handles = observe_all(connection)
+        handles = domains.observe_all(connection)
         wanted = sorted(handles) if names is None else [name for name in names if name in handles]
-        vms = [describe(observe(handles[name]), local=is_local(uri)) for name in wanted]
+        vms = [describe(domains.observe(handles[name]), local=is_local(uri)) for name in wanted]
     return {"changed": False, "vms": vms}
 
 

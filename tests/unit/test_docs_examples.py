@@ -13,19 +13,20 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Backend
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import RuleSet
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import OPTIONS, declarations
 from ansible_collections.rtvirt.core.plugins.modules import kubevirt_vm, libvirt_vm
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [CHECKOUT / "README.md", *sorted(CHECKOUT.glob("docs/*.md")), *sorted(CHECKOUT.glob("roles/*/README.md"))]
 
-#: Module -> its backend, and its options.
-MODULES: dict[str, tuple[Backend, dict[str, t.Any]]] = {
-    "rtvirt.core.kubevirt_vm": ("kubevirt", kubevirt_vm.ARGUMENTS),
-    "rtvirt.core.libvirt_vm": ("libvirt", libvirt_vm.ARGUMENTS),
+#: Module -> the rules of its backend, and its options.
+MODULES: dict[str, tuple[RuleSet, dict[str, t.Any]]] = {
+    "rtvirt.core.kubevirt_vm": (CLUSTER_RULES, kubevirt_vm.ARGUMENTS),
+    "rtvirt.core.libvirt_vm": (LIBVIRT_RULES, libvirt_vm.ARGUMENTS),
 }
 LIBVIRT = "rtvirt.core.libvirt_vm"
 ROLE = "rtvirt.core.vm"
@@ -77,15 +78,15 @@ EXAMPLES = list(_examples())
 
 
 def _admit(params: dict[str, t.Any], module: str = LIBVIRT) -> None:
-    backend, arguments = MODULES[module]
+    rules, arguments = MODULES[module]
     checked = ArgumentSpecValidator(arguments).validate(params)
     assert not checked.error_messages
     given = checked.validated_parameters
     declared = declarations(given)
     # What says nothing but which VM is about its power alone, and may leave out what a new one needs.
-    bare = backend == "kubevirt" and all(set(options.values) <= NAMES for options in declared)
-    manifests = admit(declared, backend, names_only=given["state"] == "absent" or bare)
-    assert backend == "libvirt" or all(manifest.namespace for manifest in manifests)
+    bare = rules.backend == "kubevirt" and all(set(options.values) <= NAMES for options in declared)
+    manifests = admit(declared, rules, names_only=given["state"] == "absent" or bare)
+    assert rules.backend == "libvirt" or all(manifest.namespace for manifest in manifests)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example.name for example in EXAMPLES])

@@ -12,13 +12,12 @@ from __future__ import annotations
 import time
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import VMIS, VMS, object_path, read_one
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects, status
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import plan_vm
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.power import act, restart, takes_longer
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import is_seen, power_of, restart_required
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 __all__ = ["apply_vm"]
@@ -64,17 +63,19 @@ def _write(session: Session, outcome: Outcome) -> None:
         try:
             if plan.live is None:
                 version = str(plan.document["apiVersion"])
-                outcome.vm = session.create(object_path(VMS, plan.namespace, version=version), plan.document)
+                outcome.vm = session.create(
+                    objects.object_path(objects.VMS, plan.namespace, version=version), plan.document
+                )
                 outcome.actions.append("create")
             elif plan.patch:
-                outcome.vm = session.patch(object_path(VMS, *outcome.key), plan.patch)
+                outcome.vm = session.patch(objects.object_path(objects.VMS, *outcome.key), plan.patch)
                 outcome.actions.append("update")
             return
         except ApiError as error:
             if error.status != 409 or attempt == _CONFLICTS - 1:
                 raise explained(error, plan.manifest) from error
             sent_before = error.tries > 1
-        live = read_one(session, VMS, outcome.key)
+        live = objects.read_one(session, objects.VMS, outcome.key)
         outcome.plan = plan_vm(plan.manifest, plan.namespace, live, plan.state)
         outcome.vm = live
         if sent_before and live is not None and not outcome.plan.patch and not outcome.plan.adopted:
@@ -87,19 +88,19 @@ def _settle(session: Session, outcome: Outcome) -> None:
     if _RENEWING & {*outcome.actions}:
         # What the server answered to a creation is new enough; to an action it answers nothing.
         if not session.dry_run and outcome.actions != ["create"]:
-            outcome.vm = read_one(session, VMS, outcome.key)
+            outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
         return
-    if outcome.vm is None or power_of(outcome.vm) == "stopped":
+    if outcome.vm is None or status.power_of(outcome.vm) == "stopped":
         return
     if "update" in outcome.actions:
         if session.dry_run:
-            outcome.restart_required = outcome.plan.needs_restart or restart_required(outcome.plan.live)
+            outcome.restart_required = outcome.plan.needs_restart or status.restart_required(outcome.plan.live)
             return
         until = time.monotonic() + _SETTLING
-        while outcome.vm is not None and not is_seen(outcome.vm) and time.monotonic() < until:
+        while outcome.vm is not None and not status.is_seen(outcome.vm) and time.monotonic() < until:
             time.sleep(_PAUSE)
-            outcome.vm = read_one(session, VMS, outcome.key)
-    outcome.restart_required = restart_required(outcome.vm)
+            outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
+    outcome.restart_required = status.restart_required(outcome.vm)
 
 
 def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
@@ -112,7 +113,7 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
         _keep_volumes(session, outcome, settings)
         options["propagationPolicy"] = "Orphan"
     try:
-        session.delete(object_path(VMS, *outcome.key), options)
+        session.delete(objects.object_path(objects.VMS, *outcome.key), options)
         outcome.actions.append("delete")
     except ApiError as error:
         if error.status != 404:
@@ -131,10 +132,10 @@ def _keep_volumes(session: Session, outcome: Outcome, settings: Settings) -> Non
     outcome.volumes_kept = [str(mapping_at(template, "metadata").get("name")) for template in templates]
     if outcome.orphaned or outcome.vm is None:
         return
-    if power_of(outcome.vm) != "stopped":
+    if status.power_of(outcome.vm) != "stopped":
         act(session, outcome, "stop", settings)
     until = time.monotonic() + _STOPPING
-    while not session.dry_run and read_one(session, VMIS, outcome.key) is not None:
+    while not session.dry_run and objects.read_one(session, objects.VMIS, outcome.key) is not None:
         if time.monotonic() > until:
             message = f"stops for more than {_STOPPING:g} s: run the task again, to delete it"
             raise RtvirtError(f"{outcome.plan.name}: {message}")

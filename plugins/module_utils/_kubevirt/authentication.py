@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from ansible.module_utils.common.parameters import env_fallback
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import is_path
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
 
 try:
     import kubernetes
@@ -114,7 +114,7 @@ def _load(params: t.Mapping[str, t.Any], configuration: t.Any) -> None:
     """From a kubeconfig; without one, from the pod that we run in, else the user's own."""
     config: t.Any = kubernetes.config
     given, context = params.get("kubeconfig"), params.get("context")
-    if given is not None and not isinstance(given, dict) and not is_path(given):
+    if given is not None and not isinstance(given, dict) and not secrets.is_path(given):
         raise RtvirtError("kubeconfig: is text: write its path, or its contents as a mapping (the filter from_yaml)")
     chosen = {"context": context, "client_configuration": configuration}
     if params.get("persist_config") is not None:
@@ -154,7 +154,7 @@ def secrets_of(params: t.Mapping[str, t.Any]) -> set[str]:
     urls = (str(params.get(option) or "") for option in ("host", "proxy"))
     found = {password for url in urls if (password := urllib.parse.urlsplit(url).password)}
     if kubeconfig is not None and not isinstance(kubeconfig, dict):
-        return found if is_path(kubeconfig) else {*found, str(kubeconfig)}
+        return found if secrets.is_path(kubeconfig) else {*found, str(kubeconfig)}
     waiting: list[t.Any] = [(kubeconfig or {}).get("users")]
     while waiting:
         value = waiting.pop()

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import hashed, is_hash, unprinted
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, render_path
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_fraction
 
 __all__ = ["Comparison", "Difference", "compare", "merge_patch"]
 
@@ -171,12 +171,12 @@ def _same(live: t.Any, declared: t.Any, place: Path) -> bool:
         return bool(live == declared or declared == [])
     if isinstance(live, bool) == isinstance(declared, bool) and live == declared:
         return True
-    if is_hash(declared) and isinstance(live, str):
-        return bool(hashed(live) == declared)
+    if secrets.is_hash(declared) and isinstance(live, str):
+        return bool(secrets.hashed(live) == declared)
     if place[-1] not in _QUANTITIES and (len(place) < 2 or place[-2] not in _QUANTITY_MAPS):
         return False
     try:
-        return bool(to_fraction(live) == to_fraction(declared))
+        return bool(quantity.to_fraction(live) == quantity.to_fraction(declared))
     except (ConversionError, TypeError):
         return False
 
@@ -188,4 +188,4 @@ def _is_equal(one: t.Any, other: t.Any) -> bool:
 
 def _shown(value: t.Any, place: Path) -> t.Any:
     """A value for people: without secrets."""
-    return unprinted({place[-1]: value})[place[-1]]
+    return secrets.unprinted({place[-1]: value})[place[-1]]

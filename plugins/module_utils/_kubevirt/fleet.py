@@ -13,20 +13,20 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import apply_vm
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import VMS, object_path, read_all
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import VmPlan, plan_power, plan_vm
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest
 
 __all__ = ["apply_all", "plan_all", "try_shapes"]
 
 
 def plan_all(
-    session: Session, manifests: t.Sequence[Manifest], state: State, *, power_alone: t.Sequence[bool]
+    session: Session, manifests: t.Sequence[Manifest], state: lifecycle.State, *, power_alone: t.Sequence[bool]
 ) -> list[VmPlan]:
     """A plan for each VM.
 
@@ -40,7 +40,7 @@ def plan_all(
     ]
     if missing:
         raise DeclarationError(dict.fromkeys(missing))
-    found = read_all(session, VMS, ((str(one.namespace), one.name) for one in manifests))
+    found = objects.read_all(session, objects.VMS, ((str(one.namespace), one.name) for one in manifests))
     plans: list[VmPlan] = []
     problems: list[Problem] = []
     for manifest, power in zip(manifests, power_alone):
@@ -73,9 +73,9 @@ def try_shapes(session: Session, plans: t.Sequence[VmPlan]) -> None:
         seen.add(shape)
         try:
             if plan.live is None:
-                session.create(object_path(VMS, plan.namespace), body)
+                session.create(objects.object_path(objects.VMS, plan.namespace), body)
             else:
-                session.patch(object_path(VMS, plan.namespace, plan.name), body)
+                session.patch(objects.object_path(objects.VMS, plan.namespace, plan.name), body)
         except ApiError as error:
             refusal = explained(error, plan.manifest)
             # A conflict is settled when the VM's turn comes.

@@ -13,23 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import WaitError
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import (
-    VMIS,
-    VMS,
-    Key,
-    Objects,
-    action_path,
-    listed,
-    read_all,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects, status
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import (
-    condition,
-    described,
-    hopeless,
-    is_ready,
-    power_of,
-)
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.watch import Watch
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
@@ -53,35 +38,39 @@ class Sought:
     field_selectors: list[str]
 
     @property
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[objects.Key]:
         """The VMs that are asked for one by one, which may not be there yet."""
         if not self.namespace or not self.names or self.label_selectors or self.field_selectors:
             return []
         return [(self.namespace, name) for name in self.names]
 
 
-def find_vms(session: Session, sought: Sought) -> Objects:
+def find_vms(session: Session, sought: Sought) -> objects.Objects:
     """The VMs that are there, by one list."""
     if sought.keys:
-        return read_all(session, VMS, sought.keys)
+        return objects.read_all(session, objects.VMS, sought.keys)
     names, fields = sought.names, sought.field_selectors
     if names is not None and len(names) == 1:
         fields = [f"metadata.name={names[0]}", *fields]
     selectors = {"labelSelector": sought.label_selectors, "fieldSelector": fields}
     query = {key: ",".join(texts) for key, texts in selectors.items() if texts}
-    found = listed(session, VMS, sought.namespace, **query)
+    found = objects.listed(session, objects.VMS, sought.namespace, **query)
     return {key: vm for key, vm in found if names is None or key[1] in names}
 
 
-def find_vmis(session: Session, vms: Objects, namespace: str | None) -> Objects:
+def find_vmis(session: Session, vms: objects.Objects, namespace: str | None) -> objects.Objects:
     """The instances of VMs, by one list; none is asked for where no VM has one."""
-    having = {key for key, vm in vms.items() if mapping_at(vm, "status").get("created") or power_of(vm) != "stopped"}
+    having = {
+        key for key, vm in vms.items() if mapping_at(vm, "status").get("created") or status.power_of(vm) != "stopped"
+    }
     if namespace or len(having) <= 1:
-        return read_all(session, VMIS, having)
-    return {key: vmi for key, vmi in listed(session, VMIS, None) if key in having}
+        return objects.read_all(session, objects.VMIS, having)
+    return {key: vmi for key, vmi in objects.listed(session, objects.VMIS, None) if key in having}
 
 
-def wait_for(session: Session, keys: list[Key], running: bool, seconds: int) -> tuple[Objects, Objects]:
+def wait_for(
+    session: Session, keys: list[objects.Key], running: bool, seconds: int
+) -> tuple[objects.Objects, objects.Objects]:
     """Wait until VMs are ready, or have no instance.
 
     :returns: the VMs and their instances.
@@ -97,36 +86,38 @@ def wait_for(session: Session, keys: list[Key], running: bool, seconds: int) -> 
             if waiting and time.monotonic() >= deadline:
                 key = min(waiting)
                 goal = "ready" if running else "stopped"
-                state = described(watch.get(VMS, key), watch.get(VMIS, key))
+                state = status.described(watch.get(objects.VMS, key), watch.get(objects.VMIS, key))
                 raise WaitError(f"{key[0]}/{key[1]}: not {goal} within {seconds} s: {state}")
-        found = {kind: {key: watch.get(kind, key) for key in keys} for kind in (VMS, VMIS)}
-    vms, vmis = ({key: one for key, one in found[kind].items() if one is not None} for kind in (VMS, VMIS))
+        found = {kind: {key: watch.get(kind, key) for key in keys} for kind in (objects.VMS, objects.VMIS)}
+    vms, vmis = (
+        {key: one for key, one in found[kind].items() if one is not None} for kind in (objects.VMS, objects.VMIS)
+    )
     return vms, vmis
 
 
-def _is_there(watch: Watch, key: Key, running: bool) -> bool:
-    vm, vmi = watch.get(VMS, key), watch.get(VMIS, key)
+def _is_there(watch: Watch, key: objects.Key, running: bool) -> bool:
+    vm, vmi = watch.get(objects.VMS, key), watch.get(objects.VMIS, key)
     if vm is None:
         return False
     if not running:
         return vmi is None and not mapping_at(vm, "status").get("created")
-    reason = hopeless(vm, vmi)
+    reason = status.hopeless(vm, vmi)
     if reason is not None:
-        raise WaitError(f"{key[0]}/{key[1]}: will not run: {reason}; {described(vm, vmi)}")
-    return is_ready(vm, vmi)
+        raise WaitError(f"{key[0]}/{key[1]}: will not run: {reason}; {status.described(vm, vmi)}")
+    return status.is_ready(vm, vmi)
 
 
-def ask_guests(session: Session, vmis: Objects) -> Objects:
+def ask_guests(session: Session, vmis: objects.Objects) -> objects.Objects:
     """What the connected guest agents say; nothing of one that goes away meanwhile."""
 
-    def ask(key: Key) -> dict[str, t.Any]:
+    def ask(key: objects.Key) -> dict[str, t.Any]:
         try:
-            return session.get(action_path(VMIS, key, "guestosinfo"))
+            return session.get(objects.action_path(objects.VMIS, key, "guestosinfo"))
         except ApiError as error:
             if error.status in (401, 403):
                 raise
             return {}
 
-    connected = [key for key, vmi in vmis.items() if condition(vmi, "AgentConnected").get("status") == "True"]
+    connected = [key for key, vmi in vmis.items() if status.condition(vmi, "AgentConnected").get("status") == "True"]
     with ThreadPoolExecutor(max_workers=CONCURRENCY) as pool:
         return dict(zip(connected, pool.map(ask, connected)))

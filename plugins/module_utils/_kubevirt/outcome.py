@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import Key
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import VmPlan
 
 __all__ = ["Outcome", "Settings"]
@@ -54,5 +54,5 @@ class Outcome:
     error: RtvirtError | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> objects.Key:
         return self.plan.namespace, self.plan.name

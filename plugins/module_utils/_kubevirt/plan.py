@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import status
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import (
     Comparison,
     Difference,
@@ -24,10 +25,8 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record impor
     read_record,
     with_record,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import STARTING, power_of, strategy_of
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle, secrets
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import lacking
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Power, State, wanted_power
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at
 
 __all__ = ["Action", "VmPlan", "plan_power", "plan_vm"]
@@ -62,14 +61,14 @@ class VmPlan:
 
     name: str
     namespace: str
-    state: State
+    state: lifecycle.State
     manifest: Manifest
     live: dict[str, t.Any] | None
     document: dict[str, t.Any]
     comparison: Comparison = field(default_factory=lambda: Comparison({}))
     patch: dict[str, t.Any] = field(default_factory=dict)
     power: tuple[Action, ...] = ()
-    wanted: Power | None = None
+    wanted: lifecycle.Power | None = None
 
     @property
     def actions(self) -> tuple[Action, ...]:
@@ -96,13 +95,13 @@ class VmPlan:
         )
 
 
-def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, state: State) -> VmPlan:
+def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, state: lifecycle.State) -> VmPlan:
     """Plan one VM; the manifest was admitted, and is of this namespace.
 
     :raises DeclarationError: for what a VM to be made lacks, and what KubeVirt is known to refuse of this one.
     """
     declared = declared_part(manifest.document)
-    wanted = wanted_power(state, manifest.document, exists=live is not None)
+    wanted = lifecycle.wanted_power(state, manifest.document, exists=live is not None)
     strategy = _strategy(manifest.document, state)
     declared.setdefault("spec", {}).pop("running", None)
     declared["spec"].pop("runStrategy", None)
@@ -116,19 +115,21 @@ def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, s
         problems = lacking(manifest)
         if problems:
             raise DeclarationError(problems)
-        current: Power = "running" if strategy_of(document) in STARTING else "stopped"
+        current: lifecycle.Power = "running" if status.strategy_of(document) in status.STARTING else "stopped"
         return replace(plan, power=_power(current, wanted, restart=False))
     comparison = _compared(live, declared)
     patch = _patch(live, declared, comparison)
     after = {**live, "spec": {**mapping_at(live, "spec"), **mapping_at(comparison.merged, "spec")}}
     # A patch by which a VM that is down starts is all the restart it needs.
-    restart = state == "restarted" and power_of(live) != "stopped"
-    plan = replace(plan, comparison=comparison, patch=patch, power=_power(power_of(after), wanted, restart=restart))
+    restart = state == "restarted" and status.power_of(live) != "stopped"
+    plan = replace(
+        plan, comparison=comparison, patch=patch, power=_power(status.power_of(after), wanted, restart=restart)
+    )
     _check_restart(plan, after)
     return plan
 
 
-def plan_power(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, state: State) -> VmPlan:
+def plan_power(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, state: lifecycle.State) -> VmPlan:
     """Plan the power state alone of a VM of which nothing is declared but its name.
 
     :raises DeclarationError: where there is no such VM, and for what KubeVirt is known to refuse of this one.
@@ -136,8 +137,8 @@ def plan_power(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None
     if live is None:
         message = "there is no such VM, and nothing is declared to make it of: write memory, disks, …"
         raise DeclarationError([Problem(manifest.option_path(("metadata", "name")), f"{manifest.name!r}: {message}")])
-    wanted = wanted_power(state, {}, exists=True)
-    power = _power(power_of(live), wanted, restart=state == "restarted")
+    wanted = lifecycle.wanted_power(state, {}, exists=True)
+    power = _power(status.power_of(live), wanted, restart=state == "restarted")
     comparison = Comparison(declared_part(live))
     plan = VmPlan(manifest.name, namespace, state, manifest, live, {}, comparison, {}, power, wanted)
     _check_restart(plan, live)
@@ -145,18 +146,18 @@ def plan_power(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None
 
 
 def _check_restart(plan: VmPlan, vm: dict[str, t.Any]) -> None:
-    if "restart" in plan.power and strategy_of(vm) == "Once":
+    if "restart" in plan.power and status.strategy_of(vm) == "Once":
         message = f"KubeVirt does not restart {plan.name}, whose run strategy is Once: stop it, and start it"
         raise DeclarationError([Problem("state", message)])
 
 
-def _strategy(document: t.Mapping[str, t.Any], state: State) -> str | None:
+def _strategy(document: t.Mapping[str, t.Any], state: lifecycle.State) -> str | None:
     """The declared strategy as far as the state leaves it a say: who stops a VM does not have it started by it."""
     spec = mapping_at(document, "spec")
     if spec.get("runStrategy") is None and spec.get("running") is None:
         return None
-    strategy = strategy_of(document)
-    if state in ("stopped", "paused") and strategy in STARTING:
+    strategy = status.strategy_of(document)
+    if state in ("stopped", "paused") and strategy in status.STARTING:
         return None
     if state in ("running", "restarted", "paused") and strategy == "Halted":
         return None
@@ -178,7 +179,7 @@ def _compared(live: dict[str, t.Any], declared: dict[str, t.Any]) -> Comparison:
     spec = mapping_at(there, "spec")
     if "running" in spec:
         # The older field says the same as a strategy; the two may not stand side by side.
-        spec["runStrategy"] = strategy_of(live)
+        spec["runStrategy"] = status.strategy_of(live)
         del spec["running"]
     last = read_record(live)
     if last is not None and "runStrategy" not in mapping_at(declared, "spec"):
@@ -191,7 +192,7 @@ def _patch(live: dict[str, t.Any], declared: dict[str, t.Any], comparison: Compa
     """The one merge patch, for the version that it was made from; empty where the VM is as declared."""
     last = read_record(live)
     # A VM that fits is not written to, not even to be remembered; what was declared must not be forgotten.
-    if not comparison.differences and (last is None or _say_the_same(last, redacted(declared))):
+    if not comparison.differences and (last is None or _say_the_same(last, secrets.redacted(declared))):
         return {}
     wanted = copy.deepcopy(live)
     metadata = wanted["metadata"]
@@ -220,7 +221,7 @@ def _say_the_same(last: dict[str, t.Any], declared: dict[str, t.Any]) -> bool:
     )
 
 
-def _power(current: Power, wanted: Power | None, *, restart: bool) -> tuple[Action, ...]:
+def _power(current: lifecycle.Power, wanted: lifecycle.Power | None, *, restart: bool) -> tuple[Action, ...]:
     """KubeVirt's actions from one power state to another."""
     if restart and current != "stopped":
         return ("restart",)

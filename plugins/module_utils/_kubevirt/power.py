@@ -11,18 +11,11 @@ import time
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import (
-    VMIS,
-    VMS,
-    Key,
-    action_path,
-    read_one,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects, status
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import Action
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import described, is_going, power_of
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 __all__ = ["act", "restart", "takes_longer"]
@@ -54,53 +47,57 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
             if error.status != 409:
                 raise explained(error, outcome.plan.manifest) from error
             refusal = error
-        outcome.vm = read_one(session, VMS, outcome.key)
+        outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
         if outcome.vm is None:
             raise RtvirtError(f"{outcome.plan.name}: {action}: somebody has deleted it meanwhile")
-        if action != "restart" and power_of(outcome.vm) == outcome.plan.wanted and not is_going(outcome.vm):
+        if (
+            action != "restart"
+            and status.power_of(outcome.vm) == outcome.plan.wanted
+            and not status.is_going(outcome.vm)
+        ):
             # Somebody else's doing, or our own, whose answer was lost on the way.
             outcome.actions += [action] if refusal.tries > 1 else []
             return
-        passing = (is_going(outcome.vm) or "modified" in refusal.message) and _NEVER not in refusal.message
+        passing = (status.is_going(outcome.vm) or "modified" in refusal.message) and _NEVER not in refusal.message
         if not passing or time.monotonic() > until:
-            state = described(outcome.vm, read_one(session, VMIS, outcome.key))
+            state = status.described(outcome.vm, objects.read_one(session, objects.VMIS, outcome.key))
             raise RtvirtError(f"{outcome.plan.name}: {action}: {refusal.message} ({state})", **refusal.details)
         time.sleep(_PAUSE)
 
 
 def restart(session: Session, outcome: Outcome, settings: Settings) -> None:
     """A restart for what was changed: a paused VM comes back paused, which KubeVirt's own restart does not know."""
-    was = "stopped" if outcome.vm is None else power_of(outcome.vm)
+    was = "stopped" if outcome.vm is None else status.power_of(outcome.vm)
     actions: tuple[Action, ...] = ("stop", "start paused") if was == "paused" else ("restart",)
     for action in actions:
         act(session, outcome, action, settings)
     if not session.dry_run:
-        outcome.vm = read_one(session, VMS, outcome.key)
+        outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
 
 
 def takes_longer(session: Session, outcome: Outcome, grace_period: int | None) -> bool:
     """Whether a VM that is stopping was given more time than it is to have."""
     if grace_period is None or not mapping_at(outcome.vm, "status").get("created"):
         return False
-    spec = mapping_at(read_one(session, VMIS, outcome.key), "spec")
+    spec = mapping_at(objects.read_one(session, objects.VMIS, outcome.key), "spec")
     return int(spec.get("terminationGracePeriodSeconds") or 0) > grace_period
 
 
-def _instance_uid(session: Session, key: Key, until: float) -> str | None:
+def _instance_uid(session: Session, key: objects.Key, until: float) -> str | None:
     """The instance to be ended by a restart; of a VM that was just started it may not be there yet."""
     while True:
-        vmi = read_one(session, VMIS, key)
+        vmi = objects.read_one(session, objects.VMIS, key)
         if vmi is not None or session.dry_run or time.monotonic() > until:
             return mapping_at(vmi, "metadata").get("uid")
         time.sleep(_PAUSE)
 
 
-def _request(key: Key, action: Action, settings: Settings) -> tuple[str, dict[str, t.Any]]:
+def _request(key: objects.Key, action: Action, settings: Settings) -> tuple[str, dict[str, t.Any]]:
     if action in ("pause", "unpause"):
-        return action_path(VMIS, key, action), {}
+        return objects.action_path(objects.VMIS, key, action), {}
     if action == "start paused":
-        return action_path(VMS, key, "start"), {"paused": True}
+        return objects.action_path(objects.VMS, key, "start"), {"paused": True}
     options: dict[str, t.Any] = {}
     if action == "stop" and settings.grace_period is not None:
         options["gracePeriod"] = settings.grace_period
-    return action_path(VMS, key, action), options
+    return objects.action_path(objects.VMS, key, action), options

@@ -11,7 +11,7 @@ import copy
 import json
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 __all__ = ["LAST_APPLIED", "declared_part", "read_record", "with_record"]
@@ -40,5 +40,5 @@ def with_record(document: t.Mapping[str, t.Any], declared: t.Mapping[str, t.Any]
     """A copy of a document with the record of what is declared of it."""
     result = copy.deepcopy(dict(document))
     annotations = result.setdefault("metadata", {}).setdefault("annotations", {})
-    annotations[LAST_APPLIED] = json.dumps(redacted(declared), sort_keys=True, separators=(",", ":"))
+    annotations[LAST_APPLIED] = json.dumps(secrets.redacted(declared), sort_keys=True, separators=(",", ":"))
     return result

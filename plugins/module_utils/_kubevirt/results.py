@@ -24,7 +24,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status impor
     restart_required,
     strategy_of,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import unprinted
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 __all__ = ["describe_outcome", "describe_vm", "diff_of", "shown"]
@@ -35,7 +35,7 @@ _RECORDS = (LAST_APPLIED, "kubectl.kubernetes.io/last-applied-configuration")
 
 def shown(document: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     """An object as a result has it: without secrets, our record, and the bookkeeping of field managers."""
-    result: dict[str, t.Any] = unprinted(dict(document or {}))
+    result: dict[str, t.Any] = secrets.unprinted(dict(document or {}))
     mapping_at(result, "metadata").pop("managedFields", None)
     for record in _RECORDS:
         mapping_at(result, "metadata", "annotations").pop(record, None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Power
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 __all__ = [
@@ -56,7 +56,7 @@ def strategy_of(vm: Object) -> str:
     return "Always" if spec.get("running") else "Halted"
 
 
-def power_of(vm: Object) -> Power:
+def power_of(vm: Object) -> lifecycle.Power:
     """The power state that a VM is in or on its way to.
 
     What its strategy asks for counts before the controller has seen to it: it is not asked for a second time.

@@ -17,18 +17,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import (
     RtvirtError,
     WaitError,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import VMIS, VMS
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects, status
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import (
-    addresses,
-    condition,
-    described,
-    hindered,
-    hopeless,
-    is_ready,
-    power_of,
-)
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.watch import Watch
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
@@ -84,7 +75,7 @@ def wait_for_all(session: Session, outcomes: list[Outcome], waits: Waits) -> Non
                     outcome.error = RtvirtError(f"{outcome.plan.name}: while waiting: {error.message}", **error.details)
                 return
             for key, outcome in list(waiting.items()) if watch.is_complete else ():
-                vm, vmi = watch.get(VMS, key), watch.get(VMIS, key)
+                vm, vmi = watch.get(objects.VMS, key), watch.get(objects.VMIS, key)
                 try:
                     if _is_done(outcome, vm, vmi, waits):
                         outcome.vm, outcome.vmi = vm, vmi
@@ -98,7 +89,7 @@ def wait_for_all(session: Session, outcomes: list[Outcome], waits: Waits) -> Non
             if time.monotonic() >= deadline:
                 break
         for key, outcome in waiting.items():
-            state = described(watch.get(VMS, key), watch.get(VMIS, key))
+            state = status.described(watch.get(objects.VMS, key), watch.get(objects.VMIS, key))
             text = f"{outcome.plan.name}: not {_goal(outcome, waits)} within {waits.seconds} s: {state}"
             outcome.error = WaitError(text + _last_events(session, outcome))
 
@@ -108,13 +99,13 @@ def _is_done(outcome: Outcome, vm: dict[str, t.Any] | None, vmi: dict[str, t.Any
         return vm is None and (vmi is None or outcome.orphaned)
     if vm is None:
         raise WaitError(f"{outcome.plan.name}: somebody has deleted it meanwhile")
-    wanted = outcome.plan.wanted or power_of(vm)
+    wanted = outcome.plan.wanted or status.power_of(vm)
     if wanted == "stopped":
         return vmi is None and not mapping_at(vm, "status").get("created")
     if vmi is None or _is_old(outcome, vmi):
         return False
     if wanted == "paused":
-        return power_of(vm) == "paused" and condition(vmi, "Paused").get("status") == "True"
+        return status.power_of(vm) == "paused" and status.condition(vmi, "Paused").get("status") == "True"
     return all(_holds(text, vm, vmi) for text in waits.conditions)
 
 
@@ -126,12 +117,12 @@ def _is_old(outcome: Outcome, vmi: dict[str, t.Any] | None) -> bool:
 
 def _holds(text: str, vm: dict[str, t.Any], vmi: dict[str, t.Any]) -> bool:
     if text == "address":
-        return bool(addresses(vmi))
+        return bool(status.addresses(vmi))
     if text == "ready":
-        return is_ready(vm, vmi)
+        return status.is_ready(vm, vmi)
     name, _equals, wanted = text.partition("=")
     kind = "AgentConnected" if name == "agent" else name
-    found = condition(vmi, kind) or condition(vm, kind)
+    found = status.condition(vmi, kind) or status.condition(vm, kind)
     return bool(found.get("status", "False" if wanted == "False" else None) == (wanted or "True"))
 
 
@@ -146,14 +137,14 @@ def _check_hope(
     if outcome.plan.state == "absent" or outcome.plan.wanted == "stopped" or _is_old(outcome, vmi):
         return
     # What starts a VM stays in it until it has begun to: a strategy, or a request.
-    reason = "it has stopped" if outcome.plan.wanted and power_of(vm) == "stopped" else hopeless(vm, vmi)
+    reason = "it has stopped" if outcome.plan.wanted and status.power_of(vm) == "stopped" else status.hopeless(vm, vmi)
     if reason is not None:
-        raise WaitError(f"{name}: will not run: {reason}; {described(vm, vmi)}")
-    hindrance = hindered(vm, vmi)
+        raise WaitError(f"{name}: will not run: {reason}; {status.described(vm, vmi)}")
+    hindrance = status.hindered(vm, vmi)
     if hindrance is None:
         since.pop(outcome.key, None)
     elif time.monotonic() - since.setdefault(outcome.key, time.monotonic()) >= waits.unschedulable_grace:
-        raise WaitError(f"{name}: for {waits.unschedulable_grace} s, {hindrance}; {described(vm, vmi)}")
+        raise WaitError(f"{name}: for {waits.unschedulable_grace} s, {hindrance}; {status.described(vm, vmi)}")
 
 
 def _goal(outcome: Outcome, waits: Waits) -> str:

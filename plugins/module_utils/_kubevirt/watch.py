@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.objects import VMIS, VMS, Key, object_path
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 
 __all__ = ["Watch"]
@@ -27,11 +27,11 @@ class Watch:
     :ivar things: what is there, by kind and key.
     """
 
-    def __init__(self, session: Session, keys: t.Iterable[Key], deadline: float) -> None:
-        self.things: dict[tuple[str, Key], dict[str, t.Any]] = {}
+    def __init__(self, session: Session, keys: t.Iterable[objects.Key], deadline: float) -> None:
+        self.things: dict[tuple[str, objects.Key], dict[str, t.Any]] = {}
         self._session = session
         self._keys = frozenset(keys)
-        self._unlisted = {(kind, namespace) for kind in (VMS, VMIS) for namespace, _name in self._keys}
+        self._unlisted = {(kind, namespace) for kind in (objects.VMS, objects.VMIS) for namespace, _name in self._keys}
         self._deadline = deadline
         self._changed: queue.Queue[RtvirtError | None] = queue.Queue()
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class Watch:
         with self._lock:
             return not self._unlisted
 
-    def get(self, kind: str, key: Key) -> dict[str, t.Any] | None:
+    def get(self, kind: str, key: objects.Key) -> dict[str, t.Any] | None:
         with self._lock:
             return self.things.get((kind, key))
 
@@ -71,7 +71,7 @@ class Watch:
         raise error
 
     def _follow(self, kind: str, namespace: str) -> None:
-        path = object_path(kind, namespace)
+        path = objects.object_path(kind, namespace)
         while not self._ended.is_set():
             try:
                 version = self._list(kind, namespace, path)

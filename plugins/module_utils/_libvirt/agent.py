@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import agent_is_connected
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import waiting
 
 try:
     import libvirt
@@ -28,7 +28,7 @@ def guest_facts(handle: t.Any) -> dict[str, t.Any]:
     Keys are libvirt's typed parameters (``os.pretty-name``, ``hostname``, ``fs.0.mountpoint``, …).
     """
     facts: dict[str, t.Any] = {}
-    if not agent_is_connected(handle):
+    if not waiting.agent_is_connected(handle):
         return facts
     for group in _GROUPS:
         try:

@@ -15,13 +15,12 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.live import apply_live, can_be_live
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep, apply_volume, remove_files
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Step, power_steps
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import to_text
 
 try:
@@ -50,12 +49,12 @@ class Outcome:
         return bool(self.actions)
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[lifecycle.Step]:
         """The plan's steps of power; a restart instead where pending changes need one and it is allowed."""
         plan = self.plan
         was = "stopped" if plan.existing is None else plan.existing.power
         restart = bool(self.pending) and plan.allow_restart and was != "stopped" and "shut down" not in plan.power
-        return power_steps(was, plan.wanted, restart=True) if restart else plan.power
+        return lifecycle.power_steps(was, plan.wanted, restart=True) if restart else plan.power
 
 
 @contextlib.contextmanager
@@ -106,21 +105,21 @@ def define(connection: t.Any, plan: VmPlan) -> Outcome:
         for step in plan.volumes:
             new = not os.path.lexists(step.path)
             if step.action != "grow" or not _grow_live(plan, step):
-                apply_volume(step, vm_name=plan.name)
+                volumes.apply_volume(step, vm_name=plan.name)
             made += [step.path] if new else []
         if made:
             with doing(f"define {plan.domain_name}"):
                 # While nothing refers to the files, a libvirtd that is gone is one that they can be removed for.
                 connection.getLibVersion()
     except RtvirtError:
-        remove_files(made)
+        volumes.remove_files(made)
         raise
     try:
         handle = _define(connection, plan)
     except RtvirtError:
         # A libvirtd that died before it answered may have the definition.
         if connection.isAlive():
-            remove_files(made)
+            volumes.remove_files(made)
         raise
     outcome.actions = _definition_actions(plan)
     if plan.autostart is not None:
@@ -148,7 +147,7 @@ def _define(connection: t.Any, plan: VmPlan) -> t.Any:
         return connection.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
 
 
-def _grow_live(plan: VmPlan, step: VolumeStep) -> bool:
+def _grow_live(plan: VmPlan, step: volumes.VolumeStep) -> bool:
     """Grow a disk of a running guest; whether the guest has it."""
     if plan.existing is None or plan.existing.running is None:
         return False
@@ -164,7 +163,7 @@ def _grow_live(plan: VmPlan, step: VolumeStep) -> bool:
 
 def _apply_live(connection: t.Any, handle: t.Any, running: ET.Element, outcome: Outcome) -> None:
     pending = outcome.plan.pending
-    definition = observe(handle).definition
+    definition = domains.observe(handle).definition
     with doing("count the host's CPUs"):
         cpus = len(connection.getCPUMap()[1])
     outcome.pending = apply_live(handle, pending, definition=definition, running=running, host_cpus=cpus)

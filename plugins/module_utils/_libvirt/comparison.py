@@ -11,7 +11,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import reconcile
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
@@ -83,7 +83,7 @@ class Comparison:
     saved: list[Change] = field(default_factory=list)
 
 
-def compare(existing: Domain, declaration: Declaration) -> Comparison:
+def compare(existing: domains.Domain, declaration: Declaration) -> Comparison:
     """Compare a domain that is there with its declaration."""
     last, now = existing.record, declaration.record
     declared = declaration.as_xml()
@@ -124,7 +124,11 @@ def _capacities(record: Record) -> list[t.Any]:
 
 
 def _lacks(
-    guest: ET.Element | None, existing: Domain, declaration: Declaration, declared: ET.Element, older: ET.Element
+    guest: ET.Element | None,
+    existing: domains.Domain,
+    declaration: Declaration,
+    declared: ET.Element,
+    older: ET.Element,
 ) -> list[Change]:
     """Differences of a guest in its running or saved form."""
     if guest is None:

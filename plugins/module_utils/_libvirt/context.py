@@ -12,17 +12,21 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import disk_targets
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.cpu import realtime_vcpus
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
-    domain_name,
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
+    POD,
+    Manifest,
+    domain_name,
+    mapping_at,
+    pod_spec,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement, place
 
 __all__ = ["check_emulator", "context_for"]
@@ -51,8 +55,8 @@ def context_for(
         domain_name=domain_name(document),
         arch=host.arch,
         virt_type=host.virt_type(virt_type if definition is None else str(definition.get("type"))),
-        vcpus=vcpu_count(spec) or (1 if definition is None else int(definition.findtext("vcpu", "1"))),
-        disk_targets={} if definition is None else disk_targets(definition),
+        vcpus=defaults.vcpu_count(spec) or (1 if definition is None else int(definition.findtext("vcpu", "1"))),
+        disk_targets={} if definition is None else domains.disk_targets(definition),
         volume_dir=volume_dir.rstrip("/"),
     )
     request = placement_request(spec)

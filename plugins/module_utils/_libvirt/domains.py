@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import Record, read_record
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Power
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
@@ -49,7 +49,7 @@ class Domain:
     saved: ET.Element | None = None
 
     @property
-    def power(self) -> Power:
+    def power(self) -> lifecycle.Power:
         if self.running is None:
             return "stopped"
         return "paused" if self.state in ("paused", "pmsuspended") else "running"

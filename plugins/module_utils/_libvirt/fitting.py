@@ -11,9 +11,9 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import disk_targets
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import reconcile
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import declared_domain
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context, strip_absent
@@ -66,14 +66,14 @@ def _parts(spec: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
 
 def _fits(document: dict[str, t.Any], definition: ET.Element) -> bool:
     try:
-        admit([Options({"definition": document})], "libvirt")
+        admit([Options({"definition": document})], LIBVIRT_RULES)
     except RtvirtError:
         return False
     context = Context(
         domain_name=definition.findtext("name", ""),
         virt_type=definition.get("type", "kvm"),
         vcpus=int(definition.findtext("vcpu", "1")),
-        disk_targets=disk_targets(definition),
+        disk_targets=domains.disk_targets(definition),
     )
     declared = declared_domain(document, context)
     complete = strip_absent(declared_domain(document, context))

@@ -12,15 +12,12 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import closed_folder
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import State
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults, quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
 __all__ = ["Settings", "check_cpus", "check_host", "check_remote", "page_size"]
 
@@ -34,7 +31,7 @@ class Settings:
     :ivar local: whether the module runs on the hypervisor, and so sees its files.
     """
 
-    state: State = "present"
+    state: lifecycle.State = "present"
     virt_type: str = "auto"
     volume_dir: str = "/var/lib/libvirt/images"
     cpu_pool: str | None = None
@@ -44,7 +41,7 @@ class Settings:
     local: bool = True
 
 
-def check_host(manifest: Manifest, host: Host, settings: Settings, existing: Domain | None) -> list[Problem]:
+def check_host(manifest: Manifest, host: Host, settings: Settings, existing: domains.Domain | None) -> list[Problem]:
     """Problems of a declaration on a host; ``existing`` is the domain that is there."""
     spec = pod_spec(manifest.document)
     problems: list[Problem] = []
@@ -52,11 +49,11 @@ def check_host(manifest: Manifest, host: Host, settings: Settings, existing: Dom
     def add(path: Path, message: str) -> None:
         problems.append(Problem(manifest.option_path((*POD, *path)), message))
 
-    if existing is None and guest_memory(spec) is None:
+    if existing is None and defaults.guest_memory(spec) is None:
         add(("domain", "memory", "guest"), "is missing: there is no such VM yet, and a new one needs memory")
     page = page_size(spec)
-    if page is not None and to_bytes(page) not in host.page_sizes:
-        offered = ", ".join(from_bytes(size) for size in host.page_sizes) or "none"
+    if page is not None and quantity.to_bytes(page) not in host.page_sizes:
+        offered = ", ".join(quantity.from_bytes(size) for size in host.page_sizes) or "none"
         add(("domain", "memory", "hugepages", "pageSize"), f"this host has no pages of {page}: it offers {offered}")
     _check_networks(spec, host, settings, add)
     if settings.local:
@@ -88,7 +85,7 @@ def page_size(spec: t.Mapping[str, t.Any]) -> str | None:
 def _check_kernel(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Path, str], None]) -> None:
     firmware = (spec.get("domain") or {}).get("firmware") or {}
     for key, path in ((firmware.get("kernelBoot") or {}).get("libvirt") or {}).items():
-        closed = closed_folder(path, host.qemu_user)
+        closed = volumes.closed_folder(path, host.qemu_user)
         if not os.path.exists(path):
             add((*_KERNEL, key), f"{path} does not exist on this host")
         elif closed:
@@ -126,7 +123,7 @@ def _check_devices(spec: t.Mapping[str, t.Any], add: t.Callable[[Path, str], Non
 
 
 def _check_machine(
-    spec: t.Mapping[str, t.Any], host: Host, existing: Domain | None, add: t.Callable[[Path, str], None]
+    spec: t.Mapping[str, t.Any], host: Host, existing: domains.Domain | None, add: t.Callable[[Path, str], None]
 ) -> None:
     wanted = ((spec.get("domain") or {}).get("machine") or {}).get("type")
     system = None if existing is None else existing.definition.find("os/type")

@@ -19,7 +19,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 
 __all__ = [
     "backing_chain",
@@ -103,9 +103,8 @@ def _copy_image(path: str, image_format: str, size: int | None, own: t.Mapping[s
         _qemu_img("convert", "-q", "-f", given, "-O", image_format, image, path)
     actual = virtual_size(path, image_format) or 0
     if size is not None and size < actual:
-        raise RtvirtError(
-            f"{own['image']} is {from_bytes(actual)}, the capacity {from_bytes(size)} is too small for it"
-        )
+        needed, capacity = quantity.from_bytes(actual), quantity.from_bytes(size)
+        raise RtvirtError(f"{own['image']} is {needed}, the capacity {capacity} is too small for it")
     if size is not None and size > actual:
         resize_image(path, image_format, size)
 

@@ -13,13 +13,13 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import images
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.comparison import Comparison, Declaration, compare
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, disk_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_host, page_size
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import backing_chain, is_layer
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
     changed_seeds,
@@ -27,24 +27,21 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import Attached, VolumeStep, plan_volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import (
-    Power,
-    State,
-    Step,
-    power_steps,
-    wanted_power,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle, secrets
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     complete_domain,
-    domain_name,
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context, device_name
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
+    POD,
+    Manifest,
+    domain_name,
+    pod_spec,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import PlacementError
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
 
 __all__ = ["Planner", "VmPlan"]
 
@@ -65,14 +62,14 @@ class VmPlan:
     name: str
     namespace: str | None
     domain_name: str
-    state: State
+    state: lifecycle.State
     document: dict[str, t.Any]
     existing: Domain | None = None
     complete: ET.Element | None = None
     compared: Comparison = field(default_factory=Comparison)
     volumes: list[VolumeStep] = field(default_factory=list)
-    wanted: Power | None = None
-    power: list[Step] = field(default_factory=list)
+    wanted: lifecycle.Power | None = None
+    power: list[lifecycle.Step] = field(default_factory=list)
     allow_restart: bool = False
     autostart: bool | None = None
     undefine: bool = False
@@ -147,9 +144,9 @@ class Planner:
         complete = plan.complete = complete_domain(manifest.document, context)
         self._plan_volumes(plan, manifest, context)
         self._plan_definition(plan, context, complete)
-        plan.wanted = wanted_power(state, manifest.document, exists=existing is not None)
+        plan.wanted = lifecycle.wanted_power(state, manifest.document, exists=existing is not None)
         current = "stopped" if existing is None else existing.power
-        plan.power = power_steps(current, plan.wanted, restart=state == "restarted")
+        plan.power = lifecycle.power_steps(current, plan.wanted, restart=state == "restarted")
         self._check_start(plan, complete, manifest)
         if settings.autostart is not None and settings.autostart != (existing is not None and existing.autostart):
             plan.autostart = settings.autostart
@@ -161,7 +158,7 @@ class Planner:
         plan.undefine = True
         # Not of a VM that we have only adopted.
         plan.remove_state = self._settings.delete_volumes and plan.existing.record is not None
-        plan.power = power_steps(plan.existing.power, "stopped", restart=False)
+        plan.power = lifecycle.power_steps(plan.existing.power, "stopped", restart=False)
         record = plan.existing.record or Record({})
         ours = [*record.seeds, *(record.created if self._settings.delete_volumes else ())]
         attached = disk_files(plan.existing.definition)
@@ -180,7 +177,7 @@ class Planner:
         for other in self._domains.values():
             if other.name != leaving.name:
                 named.update(disk_files(other.definition), [] if other.running is None else disk_files(other.running))
-        return named.union(*(backing_chain(path) for path in named if os.path.exists(path)))
+        return named.union(*(images.backing_chain(path) for path in named if os.path.exists(path)))
 
     def _context(self, manifest: Manifest, existing: Domain | None) -> Context:
         dedicated = placement_request(pod_spec(manifest.document)) is not None
@@ -226,7 +223,7 @@ class Planner:
         page = page_size(pod_spec(manifest.document))
         if page is None:
             return
-        size = to_bytes(page)
+        size = quantity.to_bytes(page)
         needed = int(complete.findtext("memory", "0")) * 1024 // size
         held = 0 if plan.existing is None else _pages_held(plan.existing.running, size)
         free = self._host.free_pages.get(size, 0) + held - self._pages.get(size, 0)
@@ -251,7 +248,7 @@ class Planner:
         existing = plan.existing
         before = (existing.record if existing else None) or Record({})
         now = Record(
-            manifest=redacted(plan.document),
+            manifest=secrets.redacted(plan.document),
             created=_and_new(before.created, plan.volumes, "create"),
             seeds=_and_new(before.seeds, plan.volumes, "seed"),
             shared_cpus=context.shared_cpus,
@@ -268,7 +265,7 @@ class Planner:
             context_of=lambda record: self._older_context(record, existing, context),
             any_virt_type=self._settings.virt_type == "auto",
             # What cannot be looked at from here may be a snapshot.
-            is_layer=is_layer if self._settings.local else lambda path, base: True,
+            is_layer=images.is_layer if self._settings.local else lambda path, base: True,
         )
         plan.compared = compare(existing, declaration)
 
@@ -289,7 +286,7 @@ class Planner:
 
 
 def _attached(existing: Domain | None, document: dict[str, t.Any], context: Context) -> Attached:
-    now = Record(redacted(document))
+    now = Record(secrets.redacted(document))
     if existing is None:
         # A seed that an older VM of the name left is not this one's.
         return Attached(changed_seeds=changed_seeds(Record({}), now))
@@ -299,7 +296,7 @@ def _attached(existing: Domain | None, document: dict[str, t.Any], context: Cont
         source, driver = disk.find("source"), disk.find("driver")
         declared = volume_file(volumes.get(device_name(disk) or "", {}), context)
         file = None if source is None else source.get("file")
-        if declared and file and file != declared and is_layer(file, declared):
+        if declared and file and file != declared and images.is_layer(file, declared):
             layers[declared] = (file, "qcow2" if driver is None else driver.get("type", "qcow2"))
     before = existing.record or Record({})
     return Attached(

@@ -14,19 +14,10 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import WaitError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, volumes, waiting
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import remove_files
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import (
-    AGENT_CHANNEL,
-    Watch,
-    agent_answers,
-    has_address,
-    has_agent_channel,
-    watching,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.lifecycle import Step
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 
 try:
@@ -58,7 +49,7 @@ def apply_power(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) 
     steps = {id(outcome): outcome.steps for outcome in outcomes}
     if not any(steps.values()) and not waits.wait_for and not any(outcome.plan.undefine for outcome in outcomes):
         return
-    with watching(connection) as watch:
+    with waiting.watching(connection) as watch:
         going = [outcome for outcome in outcomes if "shut down" in steps[id(outcome)]]
         for outcome in going:
             _shut_down(connection, outcome, resume="resume" in steps[id(outcome)])
@@ -101,7 +92,7 @@ def _resume(handle: t.Any) -> None:
         handle.resume()
 
 
-def _wait_down(connection: t.Any, outcomes: list[Outcome], watch: Watch, waits: Waits) -> None:
+def _wait_down(connection: t.Any, outcomes: list[Outcome], watch: waiting.Watch, waits: Waits) -> None:
     begun = time.monotonic()
     for outcome in outcomes:
         handle = _handle(connection, outcome)
@@ -114,7 +105,7 @@ def _wait_down(connection: t.Any, outcomes: list[Outcome], watch: Watch, waits: 
             continue
         if not waits.force:
             raise WaitError(
-                f"{name} did not shut down within {limit:g} s, it is {observe(handle).state}: "
+                f"{name} did not shut down within {limit:g} s, it is {domains.observe(handle).state}: "
                 f"its guest may ignore the power button; give it longer by {option}, or set force to pull its plug"
             )
         with doing(f"stop {name}"):
@@ -132,7 +123,7 @@ def _is_down(handle: t.Any) -> bool:
         raise
 
 
-def _bring_up(connection: t.Any, outcome: Outcome, steps: list[Step]) -> None:
+def _bring_up(connection: t.Any, outcome: Outcome, steps: list[lifecycle.Step]) -> None:
     name = outcome.plan.domain_name
     after = steps[steps.index("shut down") + 1 :] if "shut down" in steps else steps
     for step in after:
@@ -150,7 +141,7 @@ def _bring_up(connection: t.Any, outcome: Outcome, steps: list[Step]) -> None:
             outcome.pending = outcome.plan.compared.saved
 
 
-def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], watch: Watch, waits: Waits) -> None:
+def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], watch: waiting.Watch, waits: Waits) -> None:
     """Wait until every VM that is up has what is waited for, all of them within the one timeout."""
     begun = time.monotonic()
     handles = {
@@ -163,17 +154,17 @@ def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], watch: Watch, wa
         for name, handle in handles.items():
             if not handle.isActive():
                 waited = " and ".join(waits.wait_for)
-                return f"{name} stopped while waiting for its {waited}: it is {observe(handle).state}"
-            if "agent" in waits.wait_for and not has_agent_channel(handle):
-                return f"wait_for: {name} has no channel {AGENT_CHANNEL} for an agent to answer by"
+                return f"{name} stopped while waiting for its {waited}: it is {domains.observe(handle).state}"
+            if "agent" in waits.wait_for and not waiting.has_agent_channel(handle):
+                return f"wait_for: {name} has no channel {waiting.AGENT_CHANNEL} for an agent to answer by"
         return None
 
-    checks: dict[str, t.Callable[[t.Any], bool]] = {"agent": agent_answers, "address": has_address}
+    checks: dict[str, t.Callable[[t.Any], bool]] = {"agent": waiting.agent_answers, "address": waiting.has_address}
     for name, handle in handles.items():
         for what in waits.wait_for:
             left = max(0.0, begun + waits.timeout - time.monotonic())
             if not watch.until(functools.partial(checks[what], handle), timeout=left, failed=gone):
-                state = observe(handle).state
+                state = domains.observe(handle).state
                 raise WaitError(f"{name} is {state} but has no {what} after {waits.timeout:g} s: {_REMEDIES[what]}")
 
 
@@ -206,4 +197,4 @@ def _undefine(outcome: Outcome) -> None:
         with doing(f"undefine {plan.domain_name}"):
             plan.existing.handle.undefineFlags(flags)
     outcome.actions.append("undefine")
-    outcome.actions += [f"remove {path}" for path in remove_files(plan.remove)]
+    outcome.actions += [f"remove {path}" for path in volumes.remove_files(plan.remove)]

@@ -12,7 +12,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import asdict, dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import cloud_init_sources
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at, pod_spec
 
 __all__ = ["NAMESPACE", "Record", "changed_seeds", "read_record", "write_record"]
@@ -38,7 +38,7 @@ class Record:
 
 def changed_seeds(before: Record, after: Record) -> list[str]:
     """Names of the cloud-init volumes whose data differs between two records, and of new ones."""
-    last, now = (cloud_init_sources(pod_spec(record.manifest)) for record in (before, after))
+    last, now = (secrets.cloud_init_sources(pod_spec(record.manifest)) for record in (before, after))
     return [name for name, source in now.items() if last.get(name) != source]
 
 

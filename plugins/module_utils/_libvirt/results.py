@@ -11,9 +11,8 @@ import copy
 import typing as t
 import xml.etree.ElementTree as ET
 
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, waiting
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, observe
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.waiting import addresses
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import to_text
 
@@ -36,7 +35,7 @@ def pins_of(domain: ET.Element | None) -> dict[str, t.Any]:
     return pins
 
 
-def describe_domain(domain: Domain) -> dict[str, t.Any]:
+def describe_domain(domain: domains.Domain) -> dict[str, t.Any]:
     return {
         "domain": domain.name,
         "uuid": domain.uuid,
@@ -44,7 +43,7 @@ def describe_domain(domain: Domain) -> dict[str, t.Any]:
         "autostart": domain.autostart,
         "xml": _printed(domain.definition),
         "pins": pins_of(domain.running if domain.running is not None else domain.definition),
-        "addresses": addresses(domain.handle) if domain.running is not None else [],
+        "addresses": waiting.addresses(domain.handle) if domain.running is not None else [],
     }
 
 
@@ -69,7 +68,7 @@ def describe_outcome(connection: t.Any, outcome: Outcome, *, check_mode: bool) -
         return {**result, "restart_required": bool(outcome.pending) and result["state"] != "shutoff"}
     domain = plan.existing
     if outcome.changed or domain is None:
-        domain = observe(connection.lookupByName(plan.domain_name))
+        domain = domains.observe(connection.lookupByName(plan.domain_name))
     result.update(describe_domain(domain))
     result["restart_required"] = bool(outcome.pending) and domain.running is not None
     result["pending"] = [vars(change) for change in outcome.pending] if result["restart_required"] else []

@@ -20,21 +20,14 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import images
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.cloud_init import is_seed, write_seed
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import (
-    checksum_of,
-    create_image,
-    is_qcow2,
-    resize_image,
-    source_format,
-    virtual_size,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import is_hash
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file, volume_format
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
 __all__ = ["Attached", "Misfit", "VolumeStep", "apply_volume", "closed_folder", "plan_volumes", "remove_files"]
 
@@ -59,7 +52,7 @@ class VolumeStep:
     def __str__(self) -> str:
         if self.size is None:
             return f"{self.action} {self.path}"
-        size = from_bytes(self.size)
+        size = quantity.from_bytes(self.size)
         return f"grow {self.path} to {size}" if self.action == "grow" else f"{self.action} {self.path} ({size})"
 
 
@@ -142,7 +135,7 @@ def _plan_seed(volume: Volume, path: str, attached: Attached) -> VolumeStep | Mi
     if os.path.lexists(path) and not (os.path.isfile(path) and is_seed(path)):
         message = f"{path}, where its image would be, is something else: move it, or set volume_dir"
         return Misfit(("cloudInitNoCloud",), message)
-    hashed = next((key for key, value in volume["cloudInitNoCloud"].items() if is_hash(value)), None)
+    hashed = next((key for key, value in volume["cloudInitNoCloud"].items() if secrets.is_hash(value)), None)
     if hashed:
         message = "is the hash of data that libvirt_vm_info shows, not the data: write the data itself"
         return Misfit(("cloudInitNoCloud", hashed), message)
@@ -153,7 +146,7 @@ def _plan_disk(volume: Volume, path: str, attached: Attached) -> VolumeStep | Mi
     kind = "hostDisk" if "hostDisk" in volume else "emptyDisk"
     given = volume[kind]
     creates = kind == "emptyDisk" or given.get("type") == "DiskOrCreate"
-    size = None if given.get("capacity") is None else to_bytes(given["capacity"])
+    size = None if given.get("capacity") is None else quantity.to_bytes(given["capacity"])
     if os.path.isdir(path):
         return Misfit((kind, "path"), f"{path} is a folder: write the path of a file in it")
     if os.path.lexists(path):
@@ -170,13 +163,13 @@ def _plan_existing(
     path, image_format = attached.layers.get(declared, (declared, volume_format(volume)))
     if not os.path.exists(path):
         return Misfit((kind, "path"), f"{path} is a link to nothing: is its file system mounted?")
-    if image_format == "raw" and declared not in attached.files and is_qcow2(path):
+    if image_format == "raw" and declared not in attached.files and images.is_qcow2(path):
         return Misfit(("libvirt", "format"), f"is raw, and {path} is a qcow2 image: write format qcow2")
-    actual = virtual_size(path, image_format)
+    actual = images.virtual_size(path, image_format)
     if actual is None:
         return Misfit(("libvirt", "format"), f"{path} is no {image_format} image: write the format that the file has")
     if size is not None and size < actual:
-        have = from_bytes(actual)
+        have = quantity.from_bytes(actual)
         return Misfit((kind, "capacity"), f"{path} is {have}, a disk is never shrunk: write {have} or more")
     return VolumeStep("grow", path, volume, size, image_format) if size is not None and size > actual else None
 
@@ -195,15 +188,15 @@ def _check_sources(volume: Volume, kind: str, size: int | None) -> Misfit | None
             continue
         if not os.path.isfile(path):
             return Misfit(("libvirt", key), f"{path} does not exist on this host")
-        declared = source_format(path, own.get(format_key))
-        if is_qcow2(path) != (declared == "qcow2"):
-            found = "qcow2" if is_qcow2(path) else "raw"
+        declared = images.source_format(path, own.get(format_key))
+        if images.is_qcow2(path) != (declared == "qcow2"):
+            found = "qcow2" if images.is_qcow2(path) else "raw"
             return Misfit(("libvirt", format_key), f"is {declared}, and {path} is a {found} image: write {found}")
-        actual = virtual_size(path, declared) or 0
+        actual = images.virtual_size(path, declared) or 0
         if size is not None and size < actual:
-            return Misfit((kind, "capacity"), f"{path} is {from_bytes(actual)}: write that or more")
+            return Misfit((kind, "capacity"), f"{path} is {quantity.from_bytes(actual)}: write that or more")
         checksum = own.get("checksum") if key == "image" else None
-        has = checksum and checksum_of(path, checksum)
+        has = checksum and images.checksum_of(path, checksum)
         if has != checksum:
             return Misfit(("libvirt", "checksum"), f"is {checksum}, and {path} has {has}: it is another image")
     return None
@@ -212,7 +205,7 @@ def _check_sources(volume: Volume, kind: str, size: int | None) -> Misfit | None
 def apply_volume(step: VolumeStep, *, vm_name: str) -> None:
     """Do one step. :raises RtvirtError: with nothing left behind at the path that was not there before."""
     if step.action == "grow":
-        resize_image(step.path, step.image_format, step.size or 0)
+        images.resize_image(step.path, step.image_format, step.size or 0)
         return
     folder = pathlib.Path(step.path).parent
     # Searchable for QEMU's user, not readable: the names of other VMs' disks are nobody's business.
@@ -222,7 +215,7 @@ def apply_volume(step: VolumeStep, *, vm_name: str) -> None:
         if step.action == "seed":
             write_seed(unfinished, step.volume["cloudInitNoCloud"], vm_name=vm_name)
         else:
-            create_image(unfinished, step.image_format, step.size, mapping_at(step.volume, "libvirt"))
+            images.create_image(unfinished, step.image_format, step.size, mapping_at(step.volume, "libvirt"))
         _set_owner(unfinished, mapping_at(step.volume, "libvirt"))
         with _failing(f"create {step.path}"):
             if step.action == "create":

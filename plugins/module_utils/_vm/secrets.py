@@ -12,7 +12,7 @@ import hashlib
 import re
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import without_nulls
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at, pod_spec
 
 __all__ = ["cloud_init_sources", "hashed", "is_hash", "is_path", "printable_options", "redacted", "unprinted"]
@@ -88,7 +88,7 @@ def printable_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     shown: dict[str, t.Any] = unprinted(dict(options))
     if isinstance(shown.get("vms"), list):
         # Of a thousand VMs, the options that are not given are most of what there is to show.
-        shown["vms"] = [without_nulls(vm) for vm in shown["vms"]]
+        shown["vms"] = [defaults.without_nulls(vm) for vm in shown["vms"]]
     if shown.get("kubeconfig") is not None and not is_path(shown["kubeconfig"]):
         shown["kubeconfig"] = _HIDDEN
     for option in ("host", "proxy"):

@@ -10,13 +10,23 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_fraction
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 
-__all__ = ["guest_memory", "vcpu_count", "with_defaults", "without_nulls"]
+__all__ = ["bus_of", "guest_memory", "target_kind", "vcpu_count", "with_defaults", "without_nulls"]
 
 _MACHINES = {"x86_64": "q35", "aarch64": "virt", "s390x": "s390-ccw-virtio"}
 _TOPOLOGY = ("sockets", "cores", "threads")
 _TARGETS = ("disk", "cdrom", "lun")
+
+
+def target_kind(disk: t.Mapping[str, t.Any]) -> str:
+    """``disk``, ``cdrom`` or ``lun``; a disk where nothing is said."""
+    return next((kind for kind in _TARGETS if kind in disk), "disk")
+
+
+def bus_of(disk: t.Mapping[str, t.Any]) -> str:
+    """The bus of a disk; KubeVirt's default on amd64 is sata."""
+    return str((disk.get(target_kind(disk)) or {}).get("bus") or "sata")
 
 
 def vcpu_count(spec: t.Mapping[str, t.Any]) -> int | None:
@@ -35,7 +45,7 @@ def vcpu_count(spec: t.Mapping[str, t.Any]) -> int | None:
     for kind in ("limits", "requests"):
         amount = (resources.get(kind) or {}).get("cpu")
         if amount is not None:
-            return max(1, -(-to_fraction(amount) // 1))
+            return max(1, -(-quantity.to_fraction(amount) // 1))
     return None
 
 

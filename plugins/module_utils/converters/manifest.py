@@ -11,12 +11,24 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, overlay, render_path
 
-__all__ = ["API_VERSION", "NAMED_LISTS", "POD", "Manifest", "from_options", "mapping_at", "merge_options", "pod_spec"]
+__all__ = [
+    "API_VERSION",
+    "NAMED_LISTS",
+    "PCI_ADDRESS",
+    "POD",
+    "Manifest",
+    "domain_name",
+    "from_options",
+    "mapping_at",
+    "merge_options",
+    "pod_spec",
+]
 
 API_VERSION = "kubevirt.io/v1"
 
@@ -98,6 +110,9 @@ _PAIRED: tuple[tuple[str, str, Path, Path], ...] = (
 #: Lists whose items must carry a ``name``, by option: they merge by it.
 NAMED_LISTS = ("disks", "interfaces", "volumes", "networks", "host_devices", "gpus", "cpu_features")
 
+#: A host's PCI address as lspci -D writes it; the domain may be left out.
+PCI_ADDRESS = re.compile(r"^(?:([0-9a-fA-F]{4}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])$")
+
 _CLOUD_INIT_NAME = "cloudinit"
 
 
@@ -171,6 +186,13 @@ def _given(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     for option in _STRUCTURED & given.keys():
         given[option] = {key: value for key, value in given[option].items() if value is not None}
     return given
+
+
+def domain_name(document: t.Mapping[str, t.Any]) -> str:
+    """libvirt's name of a VM: ``name``, or ``<namespace>_<name>`` as KubeVirt's launcher has it where one is given."""
+    metadata = document.get("metadata") or {}
+    namespace = metadata.get("namespace")
+    return f"{namespace}_{metadata['name']}" if namespace else str(metadata["name"])
 
 
 def pod_spec(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

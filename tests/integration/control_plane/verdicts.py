@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import lacking
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES, lacking
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit, complete, convert
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.tests.control_plane.api import Api, ApiError, Object
@@ -61,7 +61,7 @@ def ours(options: Options) -> tuple[Object | None, tuple[Problem, ...]]:
     except DeclarationError as error:
         return None, error.problems
     try:
-        admitted = admit([options], "kubevirt")[0]
+        admitted = admit([options], CLUSTER_RULES)[0]
         return admitted.document, tuple(lacking(admitted))
     except DeclarationError as error:
         complete(manifest)

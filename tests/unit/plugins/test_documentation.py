@@ -16,8 +16,9 @@ import yaml
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Backend
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import RuleSet
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import declarations
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -168,9 +169,11 @@ def test_examples_are_tasks_of_fully_named_modules_and_documented_options(
             assert set(arguments or {}) <= set(options), name
 
 
-@pytest.mark.parametrize(("module", "backend", "least"), [("libvirt_vm", "libvirt", 4), ("kubevirt_vm", "kubevirt", 4)])
+@pytest.mark.parametrize(
+    ("module", "rules", "least"), [("libvirt_vm", LIBVIRT_RULES, 4), ("kubevirt_vm", CLUSTER_RULES, 4)]
+)
 def test_examples_are_admitted(
-    documentation: dict[str, Doc], monkeypatch: pytest.MonkeyPatch, module: str, backend: Backend, least: int
+    documentation: dict[str, Doc], monkeypatch: pytest.MonkeyPatch, module: str, rules: RuleSet, least: int
 ) -> None:
     spec = argument_spec(module, monkeypatch)
     admitted = 0
@@ -182,5 +185,5 @@ def test_examples_are_admitted(
         checked = ArgumentSpecValidator(spec).validate(given)
         assert not checked.error_messages, f"{name}: {checked.error_messages}"
         params = checked.validated_parameters
-        admitted += len(admit(declarations(params), backend, names_only=params["state"] == "absent"))
+        admitted += len(admit(declarations(params), rules, names_only=params["state"] == "absent"))
     assert admitted >= least

@@ -11,19 +11,22 @@ import ipaddress
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_values import check_values
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.placing import check_placing
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import (
     DNS_LABEL,
     DOMAIN,
     POD,
     Report,
+    RuleSet,
     is_dns_name,
     listed,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["check_cluster", "lacking"]
+__all__ = ["CLUSTER_RULES", "lacking"]
 
 _HANDLERS = ("exec", "guestAgentPing", "httpGet", "tcpSocket")
 _INSTANCETYPES = ("VirtualMachineClusterInstancetype", "VirtualMachineInstancetype")
@@ -44,7 +47,7 @@ _MOST_SEARCHES = 6
 _MOST_SEARCH_LETTERS = 256
 
 
-def check_cluster(report: Report) -> None:
+def _check_cluster(report: Report) -> None:
     _check_matcher(report, "instancetype", _INSTANCETYPES)
     _check_matcher(report, "preference", _PREFERENCES)
     _check_sizes(report)
@@ -81,7 +84,7 @@ def _check_matcher(report: Report, key: str, kinds: tuple[str, ...]) -> None:
 def lacking(manifest: Manifest) -> list[Problem]:
     """What a declaration lacks for a VM to be made of it; one that is there has it, and need not be told again."""
     report = Report(manifest, "kubevirt")
-    if report.vm.get("instancetype") is None and guest_memory(report.spec) is None:
+    if report.vm.get("instancetype") is None and defaults.guest_memory(report.spec) is None:
         report.add((*DOMAIN, "memory", "guest"), "is missing: set memory, or an instancetype")
     return report.problems
 
@@ -217,3 +220,6 @@ def _check_claims(report: Report) -> None:
     for index, claim in enumerate(report.spec.get("resourceClaims") or []):
         at = (*POD, "resourceClaims", index)
         report.once(at, str(claim.get("name")), names, "resource claims must not have the same name")
+
+
+CLUSTER_RULES = RuleSet("kubevirt", (check_values, _check_cluster, check_placing))

@@ -13,8 +13,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import MACHINE
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, DOMAIN, POD
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["KUBEVIRT"]
+__all__ = ["KUBEVIRT", "LIBVIRT_ONLY"]
 
 #: What only this collection's other backend has, wherever it stands.
 _LIBVIRT = ("libvirt", "pci", "mdev")
@@ -241,3 +243,16 @@ def _laid_over(base: t.Any, more: t.Any) -> t.Any:
 
 
 KUBEVIRT: dict[str, t.Any] = _laid_over(MACHINE, _VIRTUAL_MACHINE)
+
+#: Keys of this collection's other backend -> what to write on a cluster instead.
+LIBVIRT_ONLY: dict[Path, str] = {
+    (*POD, "volumes", "*", "libvirt"): "use dataVolume, persistentVolumeClaim or containerDisk",
+    (*POD, "networks", "*", "libvirt"): "use multus with a NetworkAttachmentDefinition's networkName, or pod",
+    (*DOMAIN, "memory", "libvirt"): "leave memory_locked out, real-time and passthrough VMs are locked anyway",
+    (*DOMAIN, "firmware", "kernelBoot", "libvirt"): "use kernelBoot.container with an image that has the kernel",
+    **{
+        (*DEVICES, kind, "*", key): f"use deviceName, the {what} name in permittedHostDevices of the KubeVirt resource"
+        for kind in ("hostDevices", "gpus")
+        for key, what in (("pci", "device's resource"), ("mdev", "mediated device's resource"))
+    },
+}

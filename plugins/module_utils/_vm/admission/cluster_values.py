@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, DOMAIN, POD, Report
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["LIBVIRT_ONLY", "check_values"]
+__all__ = ["check_values"]
 
 _VOLUMES: Path = (*POD, "volumes", "*")
 _INTERFACES: Path = (*DEVICES, "interfaces", "*")
@@ -24,19 +24,6 @@ _SPREAD: Path = (*POD, "topologySpreadConstraints", "*")
 _PULL = ("Always", "IfNotPresent", "Never")
 _INFER = ("Ignore", "Reject")
 _PROBES: tuple[Path, ...] = ((*POD, "livenessProbe"), (*POD, "readinessProbe"))
-
-#: Keys of this collection's other backend -> what to write on a cluster instead.
-LIBVIRT_ONLY: dict[Path, str] = {
-    (*_VOLUMES, "libvirt"): "use dataVolume, persistentVolumeClaim or containerDisk",
-    (*POD, "networks", "*", "libvirt"): "use multus with a NetworkAttachmentDefinition's networkName, or pod",
-    (*DOMAIN, "memory", "libvirt"): "leave memory_locked out, real-time and passthrough VMs are locked anyway",
-    (*DOMAIN, "firmware", "kernelBoot", "libvirt"): "use kernelBoot.container with an image that has the kernel",
-    **{
-        (*DEVICES, kind, "*", key): f"use deviceName, the {what} name in permittedHostDevices of the KubeVirt resource"
-        for kind in ("hostDevices", "gpus")
-        for key, what in (("pci", "device's resource"), ("mdev", "mediated device's resource"))
-    },
-}
 
 #: Mappings -> the keys that each of them must have.
 _REQUIRED: dict[Path, tuple[str, ...]] = {

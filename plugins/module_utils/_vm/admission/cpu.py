@@ -11,8 +11,7 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DOMAIN, Report
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults
 
 __all__ = ["check_cpu"]
 
@@ -34,7 +33,7 @@ def check_cpu(report: Report) -> None:
             report.add((*_CPU, "features", index), "has no name: write the CPU feature's")
         report.choice((*_CPU, "features", index, "policy"), feature.get("policy") or None, _POLICIES)
     amounts = _check_amounts(report)
-    count = vcpu_count(report.spec) if not report.problems else None
+    count = defaults.vcpu_count(report.spec) if not report.problems else None
     if count is not None and count > _MOST_VCPUS:
         largest = max(("cores", "sockets", "threads"), key=lambda part: cpu.get(part) or 0)
         at = (*_CPU, largest) if cpu.get(largest) else (*_RESOURCES, next(iter(amounts)), "cpu")
@@ -90,7 +89,7 @@ def _check_dedicated(report: Report, amounts: dict[str, t.Any]) -> None:
             (*_CPU, "dedicatedCpuPlacement"),
             "needs a number of CPUs: set cpu_cores, or resources.limits.cpu",
         )
-    count = vcpu_count(report.spec) if not report.problems else None
+    count = defaults.vcpu_count(report.spec) if not report.problems else None
     if topology and count is not None and amounts and all(value != count for value in amounts.values()):
         report.add(
             (*_RESOURCES, next(iter(amounts)), "cpu"),
@@ -138,7 +137,7 @@ def _check_realtime(report: Report) -> None:
 def _check_mask(report: Report, mask: str) -> None:
     at = (*_CPU, "realtime", "mask")
     try:
-        count = vcpu_count(report.spec)
+        count = defaults.vcpu_count(report.spec)
         chosen = cpuset.parse(mask, range(count or 8192))
     except ConversionError as error:
         report.add(at, error.message)

@@ -11,7 +11,7 @@ import typing as t
 import uuid
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, DOMAIN, Report
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.devices import PCI_ADDRESS
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ADDRESS
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["check_devices"]

@@ -18,7 +18,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.sources 
     check_cluster_volumes,
     check_seed_size,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import bus_of, target_kind
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["check_disks"]
@@ -44,13 +44,13 @@ def check_disks(report: Report) -> None:
         volume = volumes.get(disk.get("name"), {})
         if (
             report.backend == "libvirt"
-            and target_kind(disk) == "lun"
+            and defaults.target_kind(disk) == "lun"
             and not (volume.get("libvirt") or {}).get("device")
         ):
             report.add((*at, "lun"), "needs a block device: give it a volume with libvirt.device, or write disk")
         if report.backend == "kubevirt":
             check_cluster_disk(report, at, disk, volume)
-        if disk.get("name") not in volumes and target_kind(disk) != "cdrom":
+        if disk.get("name") not in volumes and defaults.target_kind(disk) != "cdrom":
             report.add(
                 (*at, "name"), f"{disk.get('name')!r} has no volume: add one of that name, or a volume to the disk"
             )
@@ -89,7 +89,7 @@ def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], names: set[str
 
 
 def _check_target(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
-    kind, bus = target_kind(disk), bus_of(disk)
+    kind, bus = defaults.target_kind(disk), defaults.bus_of(disk)
     settings = disk.get(kind) or {}
     where = (*at, kind, "bus") if kind in disk else at
     report.choice(where, bus, _BUSES)
@@ -113,7 +113,7 @@ def _check_block_size(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
     where = (*at, "blockSize", "custom")
     if (block_size.get("matchVolume") or {"enabled": "matchVolume" in block_size}).get("enabled", True):
         report.add((*at, "blockSize", "matchVolume"), "stands beside custom: write one of them")
-    if report.backend == "kubevirt" and bus_of(disk) == "sata" and custom.get("logical") != _BLOCK_SIZES[0]:
+    if report.backend == "kubevirt" and defaults.bus_of(disk) == "sata" and custom.get("logical") != _BLOCK_SIZES[0]:
         report.add((*where, "logical"), "is 512 on a SATA bus: write that, or bus virtio or scsi")
     if custom.get("logical") and (custom.get("discardGranularity") or 0) % custom["logical"]:
         report.add((*where, "discardGranularity"), "is no multiple of the logical size")

@@ -8,8 +8,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 from __future__ import annotations
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DOMAIN, Report
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults, quantity
 
 __all__ = ["check_memory"]
 
@@ -37,7 +36,7 @@ def check_memory(report: Report) -> None:
     if request is not None and limit is not None and request > limit:
         report.add((*_RESOURCES, "requests", "memory"), "is greater than limits.memory: raise the limit")
     if guest is not None and limit is not None and guest > limit and report.backend == "libvirt":
-        report.add(at_guest, f"is more than the memory limit {from_bytes(limit)}: the guest would be killed")
+        report.add(at_guest, f"is more than the memory limit {quantity.from_bytes(limit)}: the guest would be killed")
     _check_hugepages(report)
     if memory.get("maxGuest") is not None:
         _check_growth(report)
@@ -46,7 +45,7 @@ def check_memory(report: Report) -> None:
 def _check_growth(report: Report) -> None:
     """Memory that a running guest can be given: KubeVirt's, of a guest that its rules let grow."""
     at = (*_MEMORY, "maxGuest")
-    guest = report.bytes_at((*_MEMORY, "guest"), guest_memory(report.spec))
+    guest = report.bytes_at((*_MEMORY, "guest"), defaults.guest_memory(report.spec))
     most = report.bytes_at(at, report.domain["memory"]["maxGuest"])
     if most is not None and guest is not None and most < guest:
         report.add(at, "is less than the guest's memory: raise it, or leave it out")
@@ -57,7 +56,9 @@ def _check_growth(report: Report) -> None:
     step = 2**30 if (report.domain["memory"].get("hugepages") or {}).get("pageSize") == "1Gi" else 2**21
     for place, value in (((*_MEMORY, "guest"), guest), (at, most)):
         if value is not None and value % step:
-            report.add(place, f"is no multiple of {from_bytes(step)}: memory that can grow does so in such steps")
+            report.add(
+                place, f"is no multiple of {quantity.from_bytes(step)}: memory that can grow does so in such steps"
+            )
     if guest is not None and guest < _LEAST_TO_GROW:
         report.add((*_MEMORY, "guest"), "is less than 1Gi: such a guest's memory cannot grow, leave maxGuest out")
 
@@ -78,12 +79,12 @@ def _check_hugepages(report: Report) -> None:
         return
     # KubeVirt holds the request to the page size where there is one, else the guest's memory.
     request = ((report.domain.get("resources") or {}).get("requests") or {}).get("memory")
-    amount = request if request is not None else guest_memory(report.spec)
+    amount = request if request is not None else defaults.guest_memory(report.spec)
     if amount is None or report.problems:
         return
     memory = report.bytes_at((*_MEMORY, "guest"), amount) or 0
     if memory % page or memory < page:
-        below, above = from_bytes(memory // page * page), from_bytes((memory // page + 1) * page)
+        below, above = quantity.from_bytes(memory // page * page), quantity.from_bytes((memory // page + 1) * page)
         near = f"{below} or {above}" if memory >= page else above
         report.add(
             (*_RESOURCES, "requests", "memory") if request is not None else (*_MEMORY, "guest"),

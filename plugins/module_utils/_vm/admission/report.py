@@ -11,11 +11,11 @@ import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, render_path
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes, to_fraction
 
-__all__ = ["DEVICES", "DNS_LABEL", "DOMAIN", "POD", "Backend", "Report", "is_dns_name", "listed"]
+__all__ = ["DEVICES", "DNS_LABEL", "DOMAIN", "POD", "Backend", "Report", "RuleSet", "is_dns_name", "listed"]
 
 Backend = t.Literal["kubevirt", "libvirt"]
 
@@ -65,11 +65,11 @@ class Report:
 
     def bytes_at(self, path: Path, value: t.Any) -> int | None:
         """A quantity of memory or storage in bytes; None where there is none or it cannot be read."""
-        return t.cast("int | None", self._read(to_bytes, path, value))
+        return t.cast("int | None", self._read(quantity.to_bytes, path, value))
 
     def cpus_at(self, path: Path, value: t.Any) -> t.Any:
         """A quantity of CPUs as a fraction; None where there is none or it cannot be read."""
-        return self._read(to_fraction, path, value)
+        return self._read(quantity.to_fraction, path, value)
 
     def _read(self, converter: t.Callable[[t.Any], t.Any], path: Path, value: t.Any) -> t.Any:
         if value is None:
@@ -79,6 +79,13 @@ class Report:
         except ConversionError as error:
             self.add(path, error.message)
             return None
+
+
+class RuleSet(t.NamedTuple):
+    """What a backend holds declarations to: its name, and the rules of its own beside those that both have."""
+
+    backend: Backend
+    own: tuple[t.Callable[[Report], None], ...] = ()
 
 
 def is_dns_name(text: str) -> bool:

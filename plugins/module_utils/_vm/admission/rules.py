@@ -5,7 +5,7 @@
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
 The rules are KubeVirt's own, with its fields, so that a declaration means the same on both backends; what holds for one
-backend only asks ``report.backend``.
+backend only asks ``report.backend``, or stands in the backend's :class:`RuleSet`.
 """
 
 from __future__ import annotations
@@ -13,37 +13,39 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import check_cluster
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_values import check_values
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cpu import check_cpu
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.devices import check_devices
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.disks import check_disks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.machine import check_machine, check_names
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory import check_memory
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.placing import check_placing
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, Backend, Report
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, Backend, Report, RuleSet
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import (
     check_structure,
     kind_of,
     settle_types,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import without_nulls
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import domain_name
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import NAMED_LISTS, Manifest, from_options
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
+    NAMED_LISTS,
+    Manifest,
+    domain_name,
+    from_options,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["admit", "complete", "convert"]
+__all__ = ["LIBVIRT_RULES", "admit", "complete", "convert"]
 
 _RULES = (check_machine, check_cpu, check_memory, check_disks, check_networks, check_devices)
-_CLUSTER_RULES = (check_values, check_cluster, check_placing)
+
+LIBVIRT_RULES = RuleSet("libvirt")
 
 
-def admit(declarations: t.Sequence[Options], backend: Backend, *, names_only: bool = False) -> list[Manifest]:
+def admit(declarations: t.Sequence[Options], rules: RuleSet, *, names_only: bool = False) -> list[Manifest]:
     """Convert and check declarations.
 
+    :arg rules: :data:`LIBVIRT_RULES`, or ``CLUSTER_RULES`` of ``cluster.py``.
     :arg names_only: for a VM that is only to be removed, nothing but its name counts.
     :returns: a manifest for each declaration, in their order.
     :raises DeclarationError: with every problem of every declaration.
@@ -56,12 +58,12 @@ def admit(declarations: t.Sequence[Options], backend: Backend, *, names_only: bo
         except DeclarationError as error:
             problems += error.problems
             continue
-        if backend == "kubevirt":
+        if rules.backend == "kubevirt":
             complete(manifest)
         manifests.append(manifest)
-        problems += _check(manifest, backend, names_only)
+        problems += _check(manifest, rules, names_only)
     if not problems:
-        problems += _check_together(declarations, manifests, backend)
+        problems += _check_together(declarations, manifests, rules.backend)
     if problems:
         # What the task's own options say is every VM's mistake, and one.
         raise DeclarationError(dict.fromkeys(problems))
@@ -98,7 +100,7 @@ def convert(options: Options) -> Manifest:
         raise DeclarationError(problems)
     manifest = from_options(given, options.path)
     # Null takes a key out: so an entry of vms can replace what the task's own options say.
-    manifest.document = without_nulls(settle_types(manifest.document))
+    manifest.document = defaults.without_nulls(settle_types(manifest.document))
     return manifest
 
 
@@ -128,13 +130,12 @@ def _check_definition(options: Options) -> list[Problem]:
     return problems
 
 
-def _check(manifest: Manifest, backend: Backend, names_only: bool) -> list[Problem]:
-    report = Report(manifest, backend)
+def _check(manifest: Manifest, rules: RuleSet, names_only: bool) -> list[Problem]:
+    report = Report(manifest, rules.backend)
     if not check_structure(report):
         return report.problems
     check_names(report)
-    rules = _RULES if backend == "libvirt" else (*_RULES, *_CLUSTER_RULES)
-    for rule in () if names_only else rules:
+    for rule in () if names_only else (*_RULES, *rules.own):
         rule(report)
     return list(dict.fromkeys(report.problems))
 
@@ -175,7 +176,7 @@ def _disks_in_use(manifest: Manifest) -> list[tuple[Path, str, str]]:
         disk = disks.get(volume["name"], {})
         path = (volume.get("hostDisk") or {}).get("path") or (volume.get("libvirt") or {}).get("device")
         if path:
-            read_only = "cdrom" in disk or (disk.get(target_kind(disk)) or {}).get("readonly")
+            read_only = "cdrom" in disk or (disk.get(defaults.target_kind(disk)) or {}).get("readonly")
             use = "read-only" if read_only else "shared" if disk.get("shareable") else "exclusive"
             field = ("hostDisk", "path") if "hostDisk" in volume else ("libvirt", "device")
             found.append(((*at, *field), path, use))

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_networks import PCI_ADDRESS
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import target_kind
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["check_cluster_disk", "check_cluster_volumes", "check_file_path", "check_seed_size"]
@@ -75,7 +75,7 @@ def check_seed_size(report: Report, at: Path, size: int) -> None:
 
 def check_cluster_disk(report: Report, at: Path, disk: dict[str, t.Any], volume: dict[str, t.Any]) -> None:
     """What a disk can be is up to what is behind it."""
-    kind = target_kind(disk)
+    kind = defaults.target_kind(disk)
     settings = disk.get(kind) or {}
     claimed = any(volume.get(source) is not None for source in ("persistentVolumeClaim", "dataVolume"))
     if kind == "lun" and volume and not claimed:

@@ -15,8 +15,7 @@ import difflib
 import re
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_fields import KUBEVIRT
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_values import LIBVIRT_ONLY
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_fields import KUBEVIRT, LIBVIRT_ONLY
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY, MACHINE, MISPLACED
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report, listed
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path

@@ -7,8 +7,8 @@ from __future__ import annotations
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults, quantity
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import numa
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     Context,
     container,
@@ -16,8 +16,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     kib,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.io_threads import thread_count
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.numa import cell_memory
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_fraction
 
 __all__ = ["REALTIME_PRIORITY", "cpu_elements", "realtime_vcpus"]
 
@@ -54,7 +52,7 @@ def realtime_vcpus(cpu: t.Mapping[str, t.Any], count: int) -> frozenset[int]:
 
 
 def _vcpu(spec: dict[str, t.Any], context: Context) -> ET.Element | None:
-    count = vcpu_count(spec)
+    count = defaults.vcpu_count(spec)
     if count is None and context.shared_cpus is None:
         return None
     attributes = {"placement": "static", "cpuset": context.shared_cpus}
@@ -83,9 +81,9 @@ def _cputune(spec: dict[str, t.Any], cpu: dict[str, t.Any], context: Context) ->
 def _quota(spec: dict[str, t.Any], cpu: dict[str, t.Any], context: Context) -> list[ET.Element]:
     """A CPU limit below the number of vCPUs, as a quota over all of the domain's threads."""
     limit = ((spec["domain"].get("resources") or {}).get("limits") or {}).get("cpu")
-    if limit is None or cpu.get("dedicatedCpuPlacement") or to_fraction(limit) >= context.vcpus:
+    if limit is None or cpu.get("dedicatedCpuPlacement") or quantity.to_fraction(limit) >= context.vcpus:
         return []
-    quota = int(to_fraction(limit) * _QUOTA_PERIOD)
+    quota = int(quantity.to_fraction(limit) * _QUOTA_PERIOD)
     return [el("global_period", None, str(_QUOTA_PERIOD)), el("global_quota", None, str(quota))]
 
 
@@ -98,7 +96,7 @@ def _cpu(spec: dict[str, t.Any], cpu: dict[str, t.Any], context: Context) -> ET.
     elif model is not None:
         attributes = {"mode": "custom", "match": "exact"}
         children.append(el("model", {"fallback": "forbid"}, model))
-    count = vcpu_count(spec)
+    count = defaults.vcpu_count(spec)
     if count is not None:
         named = {part: cpu.get(part) or 1 for part in ("sockets", "cores", "threads")}
         if not any(cpu.get(part) for part in named):
@@ -115,6 +113,6 @@ def _cpu(spec: dict[str, t.Any], cpu: dict[str, t.Any], context: Context) -> ET.
 def _numa(spec: dict[str, t.Any], context: Context) -> ET.Element | None:
     cells = [
         el("cell", {"id": index, "cpus": cpuset.format_ranges(vcpus), "memory": kib(memory), "unit": "KiB"})
-        for index, (vcpus, memory) in enumerate(cell_memory(spec, context.placement))
+        for index, (vcpus, memory) in enumerate(numa.cell_memory(spec, context.placement))
     ]
     return container("numa", *cells)

@@ -4,22 +4,19 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import bus_of
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     Context,
     absent,
     alias,
     el,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ADDRESS
 
 __all__ = ["PCI_ADDRESS", "device_elements"]
-
-#: A PCI address as lspci -D writes it; the domain may be left out.
-PCI_ADDRESS = re.compile(r"^(?:([0-9a-fA-F]{4}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])$")
 
 
 def device_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
@@ -43,7 +40,7 @@ def _usb_controller(devices: dict[str, t.Any], context: Context) -> ET.Element |
     """A guest without a USB device has no USB controller either: its polling costs host wake-ups."""
     if not context.complete:
         return None
-    needed = any(bus_of(disk) == "usb" for disk in devices.get("disks") or []) or any(
+    needed = any(defaults.bus_of(disk) == "usb" for disk in devices.get("disks") or []) or any(
         given.get("bus", "usb") == "usb" for given in _inputs(devices)
     )
     return el("controller", {"type": "usb", "index": 0, "model": "qemu-xhci" if needed else "none"})

@@ -8,6 +8,7 @@ import string
 import typing as t
 import xml.etree.ElementTree as ET
 
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import bus_of, target_kind
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import io_threads
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     Context,
@@ -20,24 +21,12 @@ __all__ = ["bus_of", "disk_elements", "target_kind", "volume_file", "volume_form
 #: Guest device name by bus, as libvirt and Linux have it.
 _PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd"}
 
-_KINDS = ("disk", "cdrom", "lun")
-
 #: Disks that libvirt puts on one SCSI controller before it adds another, of a model of its own choice.
 _SCSI_UNITS = 7
 
 
 def volumes_by_name(spec: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     return {volume["name"]: volume for volume in spec.get("volumes") or []}
-
-
-def target_kind(disk: t.Mapping[str, t.Any]) -> str:
-    """``disk``, ``cdrom`` or ``lun``; a disk where nothing is said, as KubeVirt's default."""
-    return next((kind for kind in _KINDS if kind in disk), "disk")
-
-
-def bus_of(disk: t.Mapping[str, t.Any]) -> str:
-    """The bus of a disk; KubeVirt's default on amd64 is sata."""
-    return str((disk.get(target_kind(disk)) or {}).get("bus") or "sata")
 
 
 def volume_file(volume: t.Mapping[str, t.Any], context: Context) -> str | None:

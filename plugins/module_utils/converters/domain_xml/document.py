@@ -12,11 +12,8 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import (
-    vcpu_count,
-    with_defaults,
-    without_nulls,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import numa
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.cpu import cpu_elements
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.devices import device_elements
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import disk_elements
@@ -30,18 +27,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.interfaces import interface_elements
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.io_threads import thread_count
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.memory import memory_elements
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.numa import passes_numa_through
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import domain_name, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Request
 
 __all__ = ["complete_domain", "declared_domain", "domain_name", "placement_request", "to_text"]
-
-
-def domain_name(document: t.Mapping[str, t.Any]) -> str:
-    """libvirt's name of a VM: ``name``, or ``<namespace>_<name>`` as KubeVirt's launcher has it where one is given."""
-    metadata = document.get("metadata") or {}
-    namespace = metadata.get("namespace")
-    return f"{namespace}_{metadata['name']}" if namespace else str(metadata["name"])
 
 
 def placement_request(spec: t.Mapping[str, t.Any]) -> Request | None:
@@ -49,13 +38,13 @@ def placement_request(spec: t.Mapping[str, t.Any]) -> Request | None:
     cpu = (spec.get("domain") or {}).get("cpu") or {}
     if not cpu.get("dedicatedCpuPlacement"):
         return None
-    vcpus = vcpu_count(spec) or 1
+    vcpus = defaults.vcpu_count(spec) or 1
     return Request(
         vcpus=vcpus,
         threads=cpu.get("threads") or 1,
         isolate_emulator=bool(cpu.get("isolateEmulatorThread")),
         io_threads=thread_count(spec, vcpus),
-        numa_passthrough=passes_numa_through(spec),
+        numa_passthrough=numa.passes_numa_through(spec),
     )
 
 
@@ -64,13 +53,13 @@ def complete_domain(document: t.Mapping[str, t.Any], context: Context) -> ET.Ele
 
     :raises ConversionError: a quantity or CPU set that cannot be read; admission finds these before.
     """
-    spec = with_defaults(pod_spec(document), arch=context.arch, virt_type=context.virt_type)
+    spec = defaults.with_defaults(pod_spec(document), arch=context.arch, virt_type=context.virt_type)
     return strip_absent(_domain(spec, replace(context, complete=True)))
 
 
 def declared_domain(document: t.Mapping[str, t.Any], context: Context) -> ET.Element:
     """Only what a VirtualMachine declares, with marks (``ABSENT``) for what it rules out. No valid domain by itself."""
-    spec = {"domain": {}, **without_nulls(pod_spec(document))}
+    spec = {"domain": {}, **defaults.without_nulls(pod_spec(document))}
     return _domain(spec, replace(context, complete=False))
 
 

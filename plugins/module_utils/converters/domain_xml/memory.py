@@ -7,27 +7,25 @@ from __future__ import annotations
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults, quantity
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import numa
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     Context,
     container,
     el,
     kib,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.numa import host_nodes
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
 
 __all__ = ["memory_elements"]
 
 
 def memory_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
     domain = spec["domain"]
-    amount = guest_memory(spec)
+    amount = defaults.guest_memory(spec)
     limit = ((domain.get("resources") or {}).get("limits") or {}).get("memory")
     return [
-        None if amount is None else el("memory", {"unit": "KiB"}, kib(to_bytes(amount))),
-        None if limit is None else _hard_limit(to_bytes(limit), context),
+        None if amount is None else el("memory", {"unit": "KiB"}, kib(quantity.to_bytes(amount))),
+        None if limit is None else _hard_limit(quantity.to_bytes(limit), context),
         _backing(spec, domain, context),
         _numatune(spec, context),
     ]
@@ -52,18 +50,18 @@ def _backing(spec: dict[str, t.Any], domain: dict[str, t.Any], context: Context)
     memfd = page is not None or _shares_memory(domain)
     return container(
         "memoryBacking",
-        None if page is None else el("hugepages", None, *_pages(page, host_nodes(spec, context.placement))),
+        None if page is None else el("hugepages", None, *_pages(page, numa.host_nodes(spec, context.placement))),
         el("nosharepages") if realtime else None,
         el("locked") if locked else None,
         el("source", {"type": "memfd"}) if memfd else None,
         el("access", {"mode": "shared"}) if _shares_memory(domain) else None,
-        el("allocation", {"mode": "immediate"}) if host_nodes(spec, context.placement) else None,
+        el("allocation", {"mode": "immediate"}) if numa.host_nodes(spec, context.placement) else None,
     )
 
 
 def _pages(page: str, nodes: tuple[int, ...]) -> list[ET.Element]:
     nodeset = cpuset.format_ranges(range(len(nodes))) if nodes else None
-    return [el("page", {"size": kib(to_bytes(page)), "unit": "KiB", "nodeset": nodeset})]
+    return [el("page", {"size": kib(quantity.to_bytes(page)), "unit": "KiB", "nodeset": nodeset})]
 
 
 def _shares_memory(domain: dict[str, t.Any]) -> bool:
@@ -75,7 +73,7 @@ def _numatune(spec: dict[str, t.Any], context: Context) -> ET.Element | None:
     placement = context.placement
     if placement is None:
         return None
-    nodes = host_nodes(spec, placement)
+    nodes = numa.host_nodes(spec, placement)
     nodeset = cpuset.format_ranges(placement.nodes)
     if not nodes:
         # Near the vCPUs, not near the emulator thread that happens to touch a page first; never a reason to fail.

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import guest_memory
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults, quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
 
 __all__ = ["cell_memory", "host_nodes", "passes_numa_through"]
 
@@ -27,9 +26,9 @@ def cell_memory(spec: t.Mapping[str, t.Any], placement: Placement | None) -> lis
     """(vCPUs, bytes) of each guest cell: whole huge pages, those left over to the first cells, as in KubeVirt."""
     if not host_nodes(spec, placement) or placement is None:
         return []
-    memory = guest_memory(spec)
+    memory = defaults.guest_memory(spec)
     page = ((spec["domain"].get("memory") or {}).get("hugepages") or {}).get("pageSize", "4Ki")
-    pages, size = divmod(to_bytes(memory or 0), to_bytes(page))[0], to_bytes(page)
+    pages, size = divmod(quantity.to_bytes(memory or 0), quantity.to_bytes(page))[0], quantity.to_bytes(page)
     cells = placement.cells
     each, over = divmod(pages, len(cells))
     return [(vcpus, (each + (index < over)) * size) for index, (node, vcpus) in enumerate(cells)]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import typing as t
 import xml.etree.ElementTree as ET
 
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes
 
 __all__ = ["to_manifest"]
 
@@ -81,7 +81,7 @@ def _cpu(domain: ET.Element) -> dict[str, t.Any]:
 
 def _memory(domain: ET.Element) -> dict[str, t.Any]:
     return _some(
-        guest=from_bytes(_bytes(domain.find("memory"))),
+        guest=quantity.from_bytes(_bytes(domain.find("memory"))),
         libvirt={"locked": True} if domain.find("memoryBacking/locked") is not None else None,
     )
 

@@ -13,7 +13,7 @@ import libvirt
 import pytest
 from lxml import etree
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import vcpu_count
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
@@ -66,7 +66,7 @@ def convert(schema: t.Any) -> t.Callable[..., Converted]:
     """
 
     def converted(options: dict[str, t.Any], **context: t.Any) -> Converted:
-        (manifest,) = admit([Options({"name": "vm1", "memory": "1Gi", **options})], "libvirt")
+        (manifest,) = admit([Options({"name": "vm1", "memory": "1Gi", **options})], LIBVIRT_RULES)
         spec = pod_spec(manifest.document)
         request = placement_request(spec)
         pool, taken = context.pop("pool", POOL), context.pop("taken", frozenset())

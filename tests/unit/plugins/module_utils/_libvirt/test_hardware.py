@@ -10,7 +10,7 @@ from unittest.mock import Mock, call
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
@@ -36,7 +36,7 @@ def connection(firmware: str = "efi", secure: str = "yes", tpm: str = "yes") -> 
 
 
 def problems(hardware: Hardware, options: Given) -> list[tuple[str, str]]:
-    (manifest,) = admit([Options({"name": "vm1", "memory": "1Gi", **options})], "libvirt")
+    (manifest,) = admit([Options({"name": "vm1", "memory": "1Gi", **options})], LIBVIRT_RULES)
     complete = complete_domain(manifest.document, Context("vm1", virt_type="qemu"))
     return [(found.path, found.message) for found in hardware.problems(manifest, complete, starts=True)]
 

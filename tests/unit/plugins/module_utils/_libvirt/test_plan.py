@@ -21,7 +21,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check im
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import read_record
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import apply_volume
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Core, Topology
 
@@ -61,7 +61,7 @@ class Bed:
 
     def plans(self, *declarations: Given, **settings: t.Any) -> list[VmPlan]:
         given = [Options({"name": "vm1", **options}, f"vms[{index}].") for index, options in enumerate(declarations)]
-        manifests = admit(given, "libvirt", names_only=settings.get("state") == "absent")
+        manifests = admit(given, LIBVIRT_RULES, names_only=settings.get("state") == "absent")
         settings = {"volume_dir": str(self.folder), **settings}
         hardware = Hardware(Mock(**{"getDomainCapabilities.return_value": OFFER}), "x86_64")
         planner = Planner(self.host, Settings(**settings), self.domains, frozenset(), hardware)
@@ -462,7 +462,7 @@ REMOTE: list[tuple[Given, str]] = [
 @pytest.mark.parametrize(("options", "path"), REMOTE)
 def test_a_remote_host_s_files_are_not_made(options: Given, path: str) -> None:
     given = Options({"name": "vm1", "memory": "64Mi", **options}, "vms[0].")
-    (manifest,) = admit([given], "libvirt")
+    (manifest,) = admit([given], LIBVIRT_RULES)
     with pytest.raises(DeclarationError) as refusal:
         check_remote([manifest], removes=False, has_pool=True)
     (problem,) = refusal.value.problems

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 
@@ -52,6 +53,6 @@ def assert_told(case: tuple[Given, str, str]) -> None:
     """The mistake is told by its option's path, with what would be right."""
     options, path, remedy = case
     with pytest.raises(DeclarationError) as refused:
-        admit([Options(options)], "kubevirt")
+        admit([Options(options)], CLUSTER_RULES)
     problems = [(problem.path, problem.message) for problem in refused.value.problems]
     assert [message for found, message in problems if found == path and remedy in message], problems

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._vm.admission.cases import (
@@ -179,7 +180,7 @@ GOOD: dict[str, Given] = {
 def test_what_is_right_is_admitted(what: str) -> None:
     """The control of this file: without it, rules that refuse all would pass."""
     entries = [{**GOOD[what], "name": name} for name in ("vm1", "vm2")]
-    manifests = admit([Options(entry) for entry in entries], "kubevirt")
+    manifests = admit([Options(entry) for entry in entries], CLUSTER_RULES)
     for manifest in manifests:
         assert "devices" in manifest.document["spec"]["template"]["spec"]["domain"], "KubeVirt's schema wants it"
 
@@ -187,4 +188,4 @@ def test_what_is_right_is_admitted(what: str) -> None:
 def test_two_vms_of_one_name_are_told_by_it() -> None:
     entry = vm(namespace="lab")
     with pytest.raises(DeclarationError, match="'lab/vm1' is declared twice"):
-        admit([Options(entry, "vms[0]."), Options(entry, "vms[1].")], "kubevirt")
+        admit([Options(entry, "vms[0]."), Options(entry, "vms[1].")], CLUSTER_RULES)

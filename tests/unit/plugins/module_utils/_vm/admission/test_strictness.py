@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import lacking
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES, lacking
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.tests.integration.control_plane.strictness import EARLIER, SERVERS, STRICTER, Row
@@ -18,7 +18,7 @@ from ansible_collections.rtvirt.core.tests.integration.control_plane.strictness 
 def problems_of_new(options: dict[str, t.Any]) -> t.Sequence[Problem]:
     """What is wrong with a VM that is to be made."""
     try:
-        (manifest,) = admit([Options(options)], "kubevirt")
+        (manifest,) = admit([Options(options)], CLUSTER_RULES)
     except DeclarationError as error:
         return error.problems
     return lacking(manifest)
@@ -32,7 +32,7 @@ def test_it_is_refused_as_the_table_says(row: Row) -> None:
 
 @pytest.mark.parametrize("row", SERVERS, ids=lambda row: row.example)
 def test_what_is_left_to_the_server_is_admitted(row: Row) -> None:
-    assert admit([Options(row.options)], "kubevirt")
+    assert admit([Options(row.options)], CLUSTER_RULES)
 
 
 def test_the_tables_are_read() -> None:
