@@ -169,21 +169,22 @@ _TUNED = ("realtime", "cpu-partitioning", "openshift-node-performance", "seapath
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
     """Bring the host to what is declared, and tell what it is and which kernel arguments belong to it."""
+    by_tuned = params["tuned_profile"] is not None
     wanted, result = wanted_of(params, host)
-    tuned = plan_tuned(host, ours=params["tuned_profile"] is not None)
-    if params["state"] == "present" and params["tuned_profile"] is None:
+    tuned = plan_tuned(host, ours=by_tuned)
+    if params["state"] == "present" and not by_tuned:
         check_tuned(tuned.after)
     plan = plan_settings(host, _RECORD, wanted)
     changed, diff = plan.changed or tuned.changed, described(plan, tuned)
     if changed and not check_mode:
-        if params["tuned_profile"] is not None:
+        if by_tuned:
             apply_settings(host, plan, lambda: apply_tuned(host, tuned))
         else:
             if tuned.changed:
                 apply_tuned(host, tuned)
             # TuneD has set back what it had set.
             apply_settings(host, plan_settings(host, _RECORD, wanted))
-    if params["tuned_profile"] is not None:
+    if by_tuned:
         result["reboot_required"] = bool(lacking(running_arguments(host), boot_arguments(host)))
     return {**result, "changed": changed, "diff": diff}
 

@@ -15,7 +15,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernels import read_kernels
-from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import (
+    read_record,
+    record_changes,
+    recorded_around,
+)
 
 __all__ = ["DefaultKernelPlan", "apply_default_kernel", "plan_default_kernel"]
 
@@ -53,21 +57,18 @@ def plan_default_kernel(host: Host, wanted: str | None) -> DefaultKernelPlan:
     """
     record = read_record(host, _RECORD)
     running = host.word("/proc/sys/kernel/osrelease")
-    release = None if wanted is None else _release(host, wanted)
+    after = record.get("before") if wanted is None else _release(host, wanted)
     if wanted is None and not record:
         return DefaultKernelPlan(None, None, running, False, None, {}, ())
     bootloader = find_bootloader(host)
     before = bootloader.default_kernel()
-    steps = None
-    if release is None:
-        after, kept = record["before"], {}
-        steps = bootloader.restored_steps(after)
-        if before == after and not steps.files:
-            steps = None
+    kept: dict[str, t.Any] = {}
+    if wanted is None or after is None:
+        restored = bootloader.restored_steps(after)
+        steps = restored if before != after or restored.files else None
     else:
-        after, kept = release, {"set": release, "before": record["before"] if record else before}
-        if before != after:
-            steps = bootloader.default_steps(release)
+        kept = {"set": after, "before": record.get("before", before)}
+        steps = bootloader.default_steps(after) if before != after else None
     return DefaultKernelPlan(
         before=before,
         after=after,
@@ -81,27 +82,22 @@ def plan_default_kernel(host: Host, wanted: str | None) -> DefaultKernelPlan:
 
 def apply_default_kernel(host: Host, plan: DefaultKernelPlan) -> None:
     """Have the boot loader told. :raises RtvirtError: where its tool fails."""
-    # A run that is cut off leaves a record of what was there before.
-    first, last = (plan.recorded, ()) if plan.record else ((), plan.recorded)
-    host.apply(first)
-    if plan.steps is not None:
-        host.apply(plan.steps.files)
-        host.must_run(*plan.steps.command)
-        host.settle("/boot")
-    host.apply(last)
+    with recorded_around(host, plan.record, plan.recorded):
+        if plan.steps is not None:
+            host.apply(plan.steps.files)
+            host.must_run(*plan.steps.command)
+            host.settle("/boot")
 
 
 def _release(host: Host, wanted: str) -> str:
     kernels = read_kernels(host)
-    fitting = [
-        kernel.release for kernel in kernels if (kernel.realtime if wanted == "realtime" else kernel.release == wanted)
-    ]
-    if fitting:
-        return fitting[-1]
-    installed = ", ".join(kernel.release for kernel in kernels) or "none"
-    message = (
-        f"no real-time kernel is installed (linux-image-rt-amd64, kernel-rt); installed: {installed}"
-        if wanted == "realtime"
-        else f"{wanted!r} is not installed; installed: {installed}"
-    )
-    raise DeclarationError([Problem("kernel", message)])
+    installed = f"installed: {', '.join(kernel.release for kernel in kernels) or 'none'}"
+    if wanted == "realtime":
+        fitting = [kernel.release for kernel in kernels if kernel.realtime]
+        message = f"no real-time kernel is installed (linux-image-rt-amd64, kernel-rt); {installed}"
+    else:
+        fitting = [kernel.release for kernel in kernels if kernel.release == wanted]
+        message = f"{wanted!r} is not installed; {installed}"
+    if not fitting:
+        raise DeclarationError([Problem("kernel", message)])
+    return fitting[-1]

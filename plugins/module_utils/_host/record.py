@@ -9,13 +9,14 @@ One JSON file for each module in ``/var/lib/rtvirt``. It goes with the last thin
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 
-__all__ = ["read_record", "record_changes", "signed"]
+__all__ = ["read_record", "record_changes", "recorded_around", "signed"]
 
 _FOLDER = "/var/lib/rtvirt"
 
@@ -40,6 +41,16 @@ def record_changes(host: Host, name: str, record: t.Mapping[str, t.Any]) -> tupl
     """What keeps a record: nothing where it says so already."""
     text = json.dumps(record, indent=2, sort_keys=True) + "\n" if any(record.values()) else None
     return host.changes(f"{_FOLDER}/{name}.json", text)
+
+
+@contextlib.contextmanager
+def recorded_around(host: Host, record: t.Mapping[str, t.Any], changes: t.Iterable[FileChange]) -> t.Iterator[None]:
+    """Write a record before what it tells of is done, or remove it after that is undone: for runs that are cut off."""
+    if record:
+        host.apply(changes)
+    yield
+    if not record:
+        host.apply(changes)
 
 
 def signed(module: str, text: str) -> str:

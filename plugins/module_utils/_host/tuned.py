@@ -19,7 +19,12 @@ from dataclasses import dataclass
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import split
-from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes, signed
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import (
+    read_record,
+    record_changes,
+    recorded_around,
+    signed,
+)
 
 __all__ = [
     "TunedPlan",
@@ -71,7 +76,7 @@ def boot_arguments(host: Host) -> list[str]:
     return split(wanted[2]) if wanted else []
 
 
-def menu_is_stale(host: Host) -> bool:
+def _menu_is_stale(host: Host) -> bool:
     """Whether GRUB's menu lacks what TuneD wants of the kernel, or has it no more."""
     if not (host.exists("/etc/grub.d/00_tuned") and host.has_tool("update-grub")):
         return False
@@ -99,8 +104,8 @@ def profile_files(host: Host, base: str, isolated: str) -> dict[str, str]:
         f"[main]\nsummary=Virtual machines on isolated CPUs\ninclude={base}\n\n"
         f"[variables]\nisolated_cores={isolated}\nisolate_managed_irq=Y\n"
     )
-    # Where this TuneD looks for a user's profiles: since 2.23 in a folder of their own.
-    folder = next((folder for folder in _FOLDERS[:1] if host.exists(folder)), _FOLDERS[1])
+    # Since 2.23 a user's profiles have a folder of their own.
+    folder = _FOLDERS[0] if host.exists(_FOLDERS[0]) else _FOLDERS[1]
     return {f"{folder}/{_PROFILE}/tuned.conf": signed("rt_host_prep", text)}
 
 
@@ -113,7 +118,7 @@ def plan_tuned(host: Host, *, ours: bool) -> TunedPlan:
         before=before,
         after=_PROFILE if ours else found["profile"],
         automatic=not ours and found["automatic"],
-        stale=(ours or first is not None) and menu_is_stale(host),
+        stale=(ours or first is not None) and _menu_is_stale(host),
         record=kept,
         recorded=record_changes(host, _RECORD, kept),
     )
@@ -121,16 +126,9 @@ def plan_tuned(host: Host, *, ours: bool) -> TunedPlan:
 
 def apply_tuned(host: Host, plan: TunedPlan) -> None:
     """Have TuneD take the profile. :raises RtvirtError: where it does not."""
-    # A run that is cut off leaves a record of what was there before.
-    first, last = (plan.recorded, ()) if plan.record else ((), plan.recorded)
-    host.apply(first)
-    if plan.automatic:
-        host.must_run("tuned-adm", "auto_profile")
-    elif plan.after:
-        host.must_run("tuned-adm", "profile", *plan.after.split())
-    else:
-        host.must_run("tuned-adm", "off")
-    if menu_is_stale(host):
-        host.must_run("update-grub")
-        host.settle("/boot")
-    host.apply(last)
+    profile = ("auto_profile",) if plan.automatic else ("profile", *plan.after.split()) if plan.after else ("off",)
+    with recorded_around(host, plan.record, plan.recorded):
+        host.must_run("tuned-adm", *profile)
+        if _menu_is_stale(host):
+            host.must_run("update-grub")
+            host.settle("/boot")
