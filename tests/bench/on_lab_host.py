@@ -52,10 +52,12 @@ def measure(side: str) -> dict[str, tuple[float, int, int]]:
     inventory = Path(f"{side}-inventory.yml").resolve()
     inventory.write_text(lab_host("start", "--fresh"))
     try:
-        runs = {"bare to prepared": played(PLAYBOOKS[side], inventory)}
-        # The connection is there, and the machine at rest, for both.
-        lab_host("ssh", "sleep 20; touch /run/before; sleep 1.1")
-        runs["unchanged"] = played(PLAYBOOKS[side], inventory)
+        runs = {}
+        for row in ("bare to prepared", "unchanged"):
+            # The machine is at rest, for both.
+            lab_host("ssh", "sleep 20; touch /run/before; sleep 1.1")
+            runs[row] = played(PLAYBOOKS[side], inventory)
+            print(f"{side}, {row}: {runs[row][0]:.1f} s", flush=True)
         written = lab_host("ssh", f"find / -xdev -newercm /run/before | grep -vE '^({OTHERS})' || true").split()
         print(
             f"{side}: files and folders that the unchanged run has written: {' '.join(written) or 'none'}", flush=True
