@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def played(playbook: list[str], inventory: Path) -> tuple[float, int, int]:
     return seconds, sum(count), count[1]
 
 
-def measure(side: str) -> dict[str, tuple[float, int, int]]:
-    inventory = Path(f"{side}-inventory.yml").resolve()
+def measure(side: str, folder: Path) -> dict[str, tuple[float, int, int]]:
+    inventory = folder / f"{side}.yml"
     inventory.write_text(lab_host("start", "--fresh"))
     try:
         runs = {}
@@ -64,12 +65,12 @@ def measure(side: str) -> dict[str, tuple[float, int, int]]:
         )
     finally:
         lab_host("destroy")
-        inventory.unlink()
     return runs
 
 
 def main() -> None:
-    measured = {side: measure(side) for side in PLAYBOOKS}
+    with tempfile.TemporaryDirectory(prefix="rtvirt-bench-") as folder:
+        measured = {side: measure(side, Path(folder)) for side in PLAYBOOKS}
     print(f"{'':20} {'ours':>26} {'peers':>26} {'ratio':>8}")
     for row, (seconds, tasks, changed) in measured["ours"].items():
         theirs = measured["peers"][row]
