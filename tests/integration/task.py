@@ -135,13 +135,13 @@ def play(
         steps.append({"name": f"Task {index}", **task, "register": f"task_{index}", "ignore_errors": True})
     names = ", ".join(f"task_{index}" for index in range(len(tasks)))
     copy = {"content": f"{{{{ [{names}] | to_json }}}}", "dest": str(folder / "results.json"), "mode": "0600"}
-    here = {"delegate_to": "localhost", "check_mode": False, "diff": False, "no_log": True}
-    steps.append({"name": "Results", "ansible.builtin.copy": copy, **here})
+    always = {"delegate_to": "localhost", "check_mode": False, "diff": False, "no_log": True}
+    steps.append({"name": "Results", "ansible.builtin.copy": copy, **always})
     plays = [{"hosts": "all", "gather_facts": False, "tasks": steps}]
     (folder / "play.yml").write_text(json.dumps(plays))
-    local = folder / "localhost"
-    local.write_text(f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n")
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory or local), "--diff"]
+    here = ["-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"]
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "--diff"]
+    command += here if inventory is None else ["-i", str(inventory)]
     command += ["--check"] if check else []
     command += ["-vvv"] if verbose else []
     place = {"ANSIBLE_LOCAL_TEMP": str(folder), "ANSIBLE_REMOTE_TEMP": str(folder)}
