@@ -51,7 +51,7 @@ def played(playbook: list[str], inventory: Path) -> tuple[float, int, int]:
 
 def measure(side: str, folder: Path) -> dict[str, tuple[float, int, int]]:
     inventory = folder / f"{side}.yml"
-    inventory.write_text(lab_host("start", "--fresh"))
+    inventory.write_text(lab_host("start", "--fresh", "--amd"))
     try:
         runs = {}
         for row in ("bare to prepared", "unchanged"):
