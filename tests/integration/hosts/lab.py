@@ -67,7 +67,7 @@ class LabHost:
         tasks = [{"name": "Be cut off", f"rtvirt.core.{module}": options}]
         file.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
         playbook = str(Path(sys.executable).parent / "ansible-playbook")
-        look = f"while ! {{ {condition}; }}; do sleep 0.02; done; echo now"
+        look = f"for _ in $(seq 9000); do if {condition}; then echo now; exit; fi; sleep 0.02; done"
         with (
             _running([str(_SCRIPT), "ssh", self._name, look]) as watcher,
             _running([playbook, "-i", str(self._inventory), str(file)]) as run,
@@ -81,7 +81,15 @@ class LabHost:
 @contextlib.contextmanager
 def _running(command: list[str]) -> t.Iterator[subprocess.Popen[str]]:
     """A program that is killed at the end, with all that it has started."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    # Each has streams of its own: ssh makes its own non-blocking, which Ansible refuses.
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
         yield process
     finally:
