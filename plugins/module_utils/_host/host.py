@@ -150,9 +150,10 @@ class Host:
         held = signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
         try:
             fcntl.ioctl(folder, _FIFREEZE, 0)
-            fcntl.ioctl(folder, _FITHAW, 0)
         except OSError:
             os.sync()
+        else:
+            fcntl.ioctl(folder, _FITHAW, 0)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
             os.close(folder)

@@ -83,7 +83,7 @@ def _mounted_sizes(host: Host) -> set[int | None]:
 def _mount(size: int) -> str:
     text = format_size(size)
     return (
-        "[Unit]\nDescription=Huge pages of {text}\nDefaultDependencies=no\nBefore=sysinit.target\n"
+        f"[Unit]\nDescription=Huge pages of {text}\nDefaultDependencies=no\nBefore=sysinit.target\n"
         "ConditionPathExists=/sys/kernel/mm/hugepages\n\n"
         f"[Mount]\nWhat=hugetlbfs\nWhere=/dev/hugepages{text}\nType=hugetlbfs\nOptions=pagesize={text},mode=1770\n\n"
         "[Install]\nWantedBy=sysinit.target\n"

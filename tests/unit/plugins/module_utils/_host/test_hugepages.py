@@ -288,6 +288,7 @@ def test_a_mount_for_each_size_that_has_none(kernel: Kernel) -> None:
     done = run(kernel, *DECLARED, mounts=True)
     assert kernel.names("/etc/systemd/system") == ["dev-hugepages1G.mount"]
     unit = kernel.read("/etc/systemd/system/dev-hugepages1G.mount") or ""
+    assert "Description=Huge pages of 1G\n" in unit
     assert "Where=/dev/hugepages1G\n" in unit
     assert "pagesize=1G" in unit
     assert done["diff"][-1]["after"] == unit
