@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import typing as t
 
 from ansible_collections.rtvirt.core.tests.control_plane.api import Api, ApiError, Object
 from ansible_collections.rtvirt.core.tests.control_plane.audit import Audit, Requests
 from ansible_collections.rtvirt.core.tests.control_plane.cluster import Cluster
+from ansible_collections.rtvirt.core.tests.integration import waiting
 
 KUBEVIRT = "/apis/kubevirt.io/v1"
 SUBRESOURCES = "/apis/subresources.kubevirt.io/v1"
@@ -18,21 +20,8 @@ NODE = "node.rtvirt.test/"
 LAST_APPLIED = "rtvirt.core/last-applied"
 #: How the module calls itself.
 AGENT = "rtvirt.core"
-PATIENCE = 120
-
-
-def until(what: str, done: t.Callable[[], t.Any], patience: float = PATIENCE) -> t.Any:
-    """Waits for a truthy answer, through errors of the server, and gives it."""
-    deadline = time.monotonic() + patience
-    while True:
-        last = ""
-        try:
-            if answer := done():
-                return answer
-        except ApiError as error:
-            last = f": {error}"
-        assert time.monotonic() < deadline, f"waited {patience} s until {what}{last}"
-        time.sleep(0.05)
+#: A server that is started again answers later.
+until = functools.partial(waiting.until, through=(ApiError,))
 
 
 def schedule(**times: str) -> dict[str, str]:

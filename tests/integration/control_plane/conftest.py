@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.rtvirt.core.tests.conftest import missing
 from ansible_collections.rtvirt.core.tests.control_plane.audit import Audit
 from ansible_collections.rtvirt.core.tests.control_plane.cluster import SCRIPT, Cluster
-from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import KUBEVIRT, PATIENCE, Bed, until
+from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import KUBEVIRT, Bed, until
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +82,6 @@ def clear(cluster: Cluster, namespace: str) -> None:
     for resource in ("virtualmachines", "virtualmachineinstances"):
         path = f"{KUBEVIRT}/namespaces/{namespace}/{resource}"
         # With many of them the API server answers that its time is over, and has deleted some.
-        until(f"{resource} are deleted", lambda path=path: cluster.api.delete(path), PATIENCE * 2)
-        until(f"no {resource} in {namespace}", lambda path=path: not cluster.api.get(path)["items"], PATIENCE * 2)
+        until(f"{resource} are deleted", lambda path=path: cluster.api.delete(path), 240)
+        until(f"no {resource} in {namespace}", lambda path=path: not cluster.api.get(path)["items"], 240)
     cluster.api.delete(f"/api/v1/namespaces/{namespace}")

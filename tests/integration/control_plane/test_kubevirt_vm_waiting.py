@@ -66,7 +66,7 @@ def test_an_end_at_once_where_it_is_ready_already(bed: Bed) -> None:
     run_one(**starting(bed))
     begin = time.monotonic()
     assert run_one(**starting(bed))["changed"] is False
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10
 
 
 def test_the_guest_agent(bed: Bed) -> None:
@@ -138,7 +138,7 @@ def test_a_restart_means_another_instance(bed: Bed) -> None:
 def test_without_wait_nothing_is_waited_for(bed: Bed) -> None:
     begin = time.monotonic()
     run_one(**{**starting(bed, run_after="30", outcome="running"), "wait": False})
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20
 
 
 def test_a_vm_that_is_just_starting_is_waited_for(bed: Bed) -> None:

@@ -8,12 +8,13 @@ import contextlib
 import re
 import secrets
 import shutil
-import time
 import typing as t
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import libvirt
+
+from ansible_collections.rtvirt.core.tests.integration.waiting import until
 
 URI = "qemu:///system"
 _POWER = {
@@ -109,10 +110,7 @@ class Bed:
 
     def facts(self, short: str = "vm", *, boots: int = 1, timeout: float = 90) -> dict[str, str]:
         """What the guest said on its console in its last boot, once it is ready for the given time."""
-        deadline = time.monotonic() + timeout
-        while self.console(short).count("rtvirt-guest: ready") < boots:
-            assert time.monotonic() < deadline, f"the guest is not ready: {self.console(short)[-2000:]}"
-            time.sleep(0.1)
+        until("the guest is ready", lambda: self.console(short).count("rtvirt-guest: ready") >= boots, timeout)
         said = self.console(short).rpartition("rtvirt-guest: kernel=")
         return dict(re.findall(r"rtvirt-guest: (\w+)=(.*?)\r?\n", said[1] + said[2]))
 

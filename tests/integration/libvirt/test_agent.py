@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import secrets
 import time
 import typing as t
@@ -17,6 +18,7 @@ import pytest
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import Bed
 from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskError, run_one, start
 from ansible_collections.rtvirt.core.tests.integration.libvirt.test_info import info
+from ansible_collections.rtvirt.core.tests.integration.waiting import until
 
 #: A boot takes 10 s of emulation where nothing else runs.
 WAIT = {"wait_timeout": 120}
@@ -42,12 +44,8 @@ def ping(bed: Bed) -> t.Any:
 
 def heard(bed: Bed, key: str) -> str:
     """What the guest says of something after it is ready."""
-    deadline = time.monotonic() + 30
-    mark = f"rtvirt-guest: {key}="
-    while "\n" not in bed.console().rpartition(mark)[2] or mark not in bed.console():
-        assert time.monotonic() < deadline, f"the guest says nothing of its {key}"
-        time.sleep(0.1)
-    return bed.console().rpartition(mark)[2].partition("\n")[0].strip()
+    whole = re.compile(rf"rtvirt-guest: {key}=(.*)\n")
+    return str(until(f"the guest says its {key}", lambda: whole.findall(bed.console()), 30)[-1]).strip()
 
 
 @pytest.fixture
@@ -81,11 +79,7 @@ def test_a_guest_with_an_agent_from_its_start_to_its_end(bed: Bed, boot: dict[st
 
     # Not before the agent is there, and then at once.
     task = start(**options, state="running", wait_for=["agent"])
-    deadline = time.monotonic() + WAIT["wait_timeout"]
-    while "rtvirt-guest: agent=run" not in bed.console():
-        assert task.process.poll() is None, task.result()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until("the agent runs", lambda: "rtvirt-guest: agent=run" in bed.console() or task.process.poll() is not None)
     started = task.result(timeout=20)["result"]
     assert (started["state"], started["actions"][-2:]) == ("running", ["define", "start"])
     assert ping(bed) == {"return": {}}

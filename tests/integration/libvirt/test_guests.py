@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import Bed
 from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskError, run_one, start
+from ansible_collections.rtvirt.core.tests.integration.waiting import until
 
 POWEROFF = {"wait_timeout": 60}
 
@@ -159,10 +160,7 @@ def test_a_wait_says_what_is_missing(bed: Bed, what: str, why: str) -> None:
 
 def test_a_wait_ends_as_soon_as_the_guest_does(bed: Bed) -> None:
     task = start(**bed.bare(state="running", wait_for=["agent"], wait_timeout=100))
-    deadline = time.monotonic() + 30
-    while bed.power() != "running":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until("it runs", lambda: bed.power() == "running")
     timer = threading.Timer(1, bed.domain().destroy)
     timer.start()
     with pytest.raises(TaskError, match=r"stopped while waiting for its agent: it is shutoff"):

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import URI, Bed
 from ansible_collections.rtvirt.core.tests.integration.libvirt.task import run_one
 from ansible_collections.rtvirt.core.tests.integration.libvirt.test_agent import guest, told
+from ansible_collections.rtvirt.core.tests.integration.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ def test_the_declared_action(bed: Bed, boot: dict[str, t.Any], action: str, afte
         event, _none = watching.communicate()
     assert f"event 'watchdog' for domain '{bed.name()}': {action}" in event
     assert "starved=5" in bed.console()
-    assert bed.power() == afterwards
+    # QEMU tells of the action before it takes it.
+    until(f"it is {afterwards}", lambda: bed.power() == afterwards, 30)
     if action == "reset":
         assert bed.facts(boots=2)["watchdog"] == "i6300esb"
