@@ -31,6 +31,8 @@ options:
 notes:
   - Known are GRUB of Debian and Ubuntu, and C(grubby).
   - A newer real-time kernel is chosen by the next run after it was installed.
+  - KVM does not start with a real-time kernel on a CPU without C(constant_tsc), as most emulated ones are. There is a
+    warning then.
 attributes:
   check_mode:
     support: full
@@ -64,44 +66,12 @@ reboot_required:
   sample: true
 """
 
-import typing as t
-
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._host.default_kernel import (
-    apply_default_kernel,
-    plan_default_kernel,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import difference, run_on_host
-
-ARGUMENTS: dict[str, t.Any] = {
-    "kernel": {"type": "str"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-}
-
-
-def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
-    """Set the kernel that boots, or bring back the choice of before."""
-    wanted, absent = params["kernel"], params["state"] == "absent"
-    if absent and wanted is not None:
-        raise DeclarationError([Problem("kernel", "is nothing that state: absent needs: leave it out")])
-    if wanted is None and not absent:
-        raise DeclarationError([Problem("kernel", "is missing: write a release, or realtime")])
-    plan = plan_default_kernel(host, wanted)
-    if plan.changed and not check_mode:
-        apply_default_kernel(host, plan)
-    texts = (f"{release or 'left to the boot loader'}\n" for release in (plan.before, plan.after))
-    return {
-        "changed": plan.changed,
-        "kernel": plan.after,
-        "running": plan.running,
-        "reboot_required": plan.reboot_required,
-        "diff": difference("the kernel that boots", *texts),
-    }
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks.default_kernel import ARGUMENTS, plan
 
 
 def main() -> None:
-    run_on_host(ARGUMENTS, converge)
+    run_on_host(ARGUMENTS, plan)
 
 
 if __name__ == "__main__":

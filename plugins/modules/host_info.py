@@ -104,17 +104,20 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import facts_of
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import Planned, Result, run_on_host
 
 ARGUMENTS: dict[str, t.Any] = {}
 
 
-def look(_params: t.Mapping[str, t.Any], _check_mode: bool, host: Host) -> dict[str, t.Any]:
-    return {"changed": False, **facts_of(host)}
+def plan(_params: t.Mapping[str, t.Any], host: Host) -> Planned:
+    def look() -> Result:
+        return {"changed": False, **facts_of(host)}
+
+    return Planned(look, look)
 
 
 def main() -> None:
-    run_on_host(ARGUMENTS, look)
+    run_on_host(ARGUMENTS, plan)
 
 
 if __name__ == "__main__":

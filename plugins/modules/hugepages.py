@@ -14,7 +14,8 @@ author:
   - The rtvirt.core authors (@rtvirt)
 description:
   - Reserves huge pages now, reads back what the kernel has really got, and tells what makes the same pools at boot.
-  - It writes no kernel arguments itself. Give RV(kernel_args) to M(rtvirt.core.kernel_cmdline), as the roles do.
+  - It writes no kernel arguments itself. Give RV(kernel_args) to M(rtvirt.core.kernel_cmdline), or use
+    M(rtvirt.core.host), which does both.
   - Pages that somebody uses are never taken away. Pools of sizes and nodes that are not declared stay as they are.
 options:
   pools:
@@ -126,119 +127,12 @@ reboot_required:
   sample: false
 """
 
-import typing as t
-
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepage_plan import (
-    HugepagePlan,
-    Missing,
-    apply_hugepages,
-    plan_hugepages,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import (
-    Pool,
-    Wanted,
-    format_size,
-    parse_size,
-    predicted,
-    read_pools,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, difference, run_on_host
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import to_bytes
-
-ARGUMENTS: dict[str, t.Any] = {
-    "pools": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "size": {"type": "str", "required": True},
-            "count": {"type": "int", "required": True},
-            "node": {"type": "int"},
-        },
-    },
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "at_boot": {"type": "str", "choices": ["auto", "kernel_args", "service", "none"], "default": "auto"},
-    "default_size": {"type": "str"},
-    "mounts": {"type": "bool", "default": True},
-    "reserve": {"type": "str"},
-    "wait_timeout": {"type": "int", "default": 10},
-}
-
-_NO_SIZE = "is {!r}: write a size of pages such as 2M or 1G"
-
-
-def wanted_of(params: t.Mapping[str, t.Any]) -> list[Wanted]:
-    """:raises DeclarationError: for pools that are none."""
-    problems, wanted = [], []
-    for index, pool in enumerate(params["pools"]):
-        path, size = f"pools[{index}]", parse_size(pool["size"])
-        if size is None:
-            problems.append(Problem(f"{path}.size", _NO_SIZE.format(pool["size"])))
-        if pool["count"] < 0:
-            problems.append(Problem(f"{path}.count", f"is {pool['count']}: write 0 or more"))
-        wanted.append(Wanted(size or 0, pool["node"], pool["count"], path))
-    if params["state"] == "present" and not wanted:
-        problems.append(Problem("pools", "is empty: write pools, or state: absent to give back what was reserved"))
-    if params["state"] == "absent" and wanted:
-        problems.append(Problem("pools", "is nothing that state: absent needs: it gives back all that was reserved"))
-    if params["default_size"] is not None and parse_size(params["default_size"]) is None:
-        problems.append(Problem("default_size", _NO_SIZE.format(params["default_size"])))
-    if params["wait_timeout"] < 0:
-        problems.append(Problem("wait_timeout", f"is {params['wait_timeout']}: write 0 or more seconds"))
-    if problems:
-        raise DeclarationError(problems)
-    return wanted
-
-
-def reserve_of(params: t.Mapping[str, t.Any]) -> int | None:
-    """The reserve in KiB. :raises DeclarationError: for one that is no amount of memory."""
-    if params["reserve"] is None:
-        return None
-    try:
-        return to_bytes(params["reserve"]) // 1024
-    except ConversionError as error:
-        raise DeclarationError([Problem("reserve", error.message)]) from error
-
-
-def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
-    """Bring the pools to what is declared, and tell how they are and what makes them at boot."""
-    wanted, reserve = wanted_of(params), reserve_of(params)
-    plan = plan_hugepages(
-        host,
-        wanted,
-        at_boot=params["at_boot"],
-        default_size=parse_size(params["default_size"] or ""),
-        mounts=params["mounts"],
-        reserve=reserve,
-    )
-    if check_mode:
-        return described(plan, predicted(plan.pools, plan.changes), [])
-    missing = apply_hugepages(host, plan, params["wait_timeout"]) if plan.changed else []
-    return described(plan, read_pools(host), missing)
-
-
-def described(plan: HugepagePlan, pools: t.Sequence[Pool], missing: t.Sequence[Missing]) -> dict[str, t.Any]:
-    return {
-        "changed": [*plan.pools] != [*pools] or plan.units.changed or bool(plan.recorded),
-        "pools": [pool.result() for pool in pools],
-        "kernel_args": list(plan.kernel_args),
-        "missing": [{**vars(one), "size": format_size(one.size)} for one in missing],
-        "reboot_required": bool(missing),
-        "diff": [
-            *difference("/sys/devices/system/node", _text(plan.pools), _text(pools)),
-            *diff_of(plan.units.files),
-        ],
-    }
-
-
-def _text(pools: t.Sequence[Pool]) -> str:
-    return "".join(f"node {pool.node}: {pool.count} pages of {format_size(pool.size)}\n" for pool in pools)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks.hugepages import ARGUMENTS, plan
 
 
 def main() -> None:
-    run_on_host(ARGUMENTS, converge)
+    run_on_host(ARGUMENTS, plan)
 
 
 if __name__ == "__main__":

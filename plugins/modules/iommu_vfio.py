@@ -17,8 +17,8 @@ description:
     other device of the same kind goes with them.
   - A device that the host uses (an address, the default route, a bond, a mounted disk, its graphics card) is refused,
     and so is one whose IOMMU group has devices that stay with the host.
-  - It writes no kernel arguments itself. Give RV(kernel_args) to M(rtvirt.core.kernel_cmdline), as the role
-    P(rtvirt.core.vfio#role) does.
+  - It writes no kernel arguments itself. Give RV(kernel_args) to M(rtvirt.core.kernel_cmdline), or use
+    M(rtvirt.core.host), which does both.
 options:
   devices:
     description:
@@ -113,76 +113,12 @@ reboot_required:
   sample: false
 """
 
-import typing as t
-
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._host.features import read_features
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, difference, run_on_host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import VFIO, Selector
-from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio_plan import VfioPlan, apply_vfio, plan_vfio
-
-ARGUMENTS: dict[str, t.Any] = {
-    "devices": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {name: {"type": "str"} for name in ("address", "id", "class", "driver")},
-    },
-    "method": {"type": "str", "choices": ["driver_override", "ids"], "default": "driver_override"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-}
-
-#: AMD's IOMMU is in use where the firmware has it on: there is no amd_iommu=on.
-_KERNEL_ARGS = {"intel": ["intel_iommu=on", "iommu=pt"]}
-
-
-def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
-    """Bring the devices to what is declared, and tell which drivers they have."""
-    declared = params["devices"]
-    if params["state"] == "absent" and declared:
-        raise DeclarationError([Problem("devices", "is nothing that state: absent needs: it gives back all devices")])
-    if params["state"] == "present" and not declared:
-        raise DeclarationError([Problem("devices", "is empty: write devices, or state: absent to give all back")])
-    selectors = [
-        Selector(f"devices[{index}]", one["address"], one["id"], one["class"], one["driver"])
-        for index, one in enumerate(declared)
-    ]
-    plan = plan_vfio(host, selectors, params["method"])
-    if plan.changed and not check_mode:
-        apply_vfio(host, plan)
-    vendor = read_features(host).vendor
-    own = _KERNEL_ARGS.get(vendor, ["iommu=pt"]) if declared else []
-    return {**described(plan), "kernel_args": [*own, *plan.kernel_args]}
-
-
-def described(plan: VfioPlan) -> dict[str, t.Any]:
-    staged = {device.address for device in plan.staged}
-    after = {device.address: device.driver if device.address in staged else VFIO for device in plan.devices}
-    before = {**{device.address: device.driver for device in plan.devices}, **dict.fromkeys(plan.returned, VFIO)}
-    changes = {address: (old, {**after, **plan.returned}[address]) for address, old in sorted(before.items())}
-    texts = [
-        "".join(f"{address}: {pair[side] or 'no driver'}\n" for address, pair in changes.items()) for side in (0, 1)
-    ]
-    return {
-        "changed": plan.changed,
-        "devices": [
-            {
-                "address": device.address,
-                "driver_before": plan.first[device.address] or None,
-                "driver": after[device.address] or None,
-                "iommu_group": device.group,
-                "pci_device_selector": f"{device.vendor}:{device.device}".upper(),
-            }
-            for device in plan.devices
-        ],
-        "reboot_required": bool(plan.staged),
-        "diff": [*difference("drivers", *texts), *diff_of(plan.settings.files)],
-    }
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks.iommu_vfio import ARGUMENTS, plan
 
 
 def main() -> None:
-    run_on_host(ARGUMENTS, converge)
+    run_on_host(ARGUMENTS, plan)
 
 
 if __name__ == "__main__":

@@ -111,57 +111,12 @@ reboot_required:
   sample: true
 """
 
-import typing as t
-
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import CmdlinePlan, apply_cmdline, plan_cmdline
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, difference, run_on_host
-
-ARGUMENTS: dict[str, t.Any] = {
-    "args": {"type": "list", "elements": "str", "default": []},
-    "state": {"type": "str", "choices": ["present", "absent", "exact"], "default": "present"},
-    "owner": {"type": "str", "default": "rtvirt"},
-}
-
-
-def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
-    """Bring the boot entries to what is declared, and tell how they and the running kernel are."""
-    args, state = params["args"], params["state"]
-    if state == "absent" and args:
-        raise DeclarationError(
-            [Problem("args", "is nothing that state: absent needs: it removes all that the owner set")]
-        )
-    if state == "present" and not args:
-        raise DeclarationError([Problem("args", "is empty: write arguments, or state: absent to remove the owner's")])
-    plan = plan_cmdline(host, args, params["owner"], exact=state == "exact")
-    if plan.changed and not check_mode:
-        apply_cmdline(host, plan)
-    return described(plan)
-
-
-def described(plan: CmdlinePlan) -> dict[str, t.Any]:
-    return {
-        "changed": plan.changed,
-        "bootloader": plan.bootloader.name,
-        "entries": [{"title": one.title, "args": list(line)} for one, line in zip(plan.entries, plan.lines)],
-        "running": list(plan.running),
-        "missing": plan.missing,
-        "leftover": plan.leftover,
-        "reboot_required": plan.reboot_required,
-        "diff": [
-            *(
-                one
-                for entry, line in zip(plan.entries, plan.lines)
-                for one in difference(entry.title, "\n".join([*entry.arguments, ""]), "\n".join([*line, ""]))
-            ),
-            *diff_of(plan.steps.files),
-        ],
-    }
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks.kernel_cmdline import ARGUMENTS, plan
 
 
 def main() -> None:
-    run_on_host(ARGUMENTS, converge)
+    run_on_host(ARGUMENTS, plan)
 
 
 if __name__ == "__main__":

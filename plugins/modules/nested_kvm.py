@@ -66,34 +66,12 @@ reboot_required:
   sample: false
 """
 
-import typing as t
-
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm import apply_nested, plan_nested
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, run_on_host
-
-ARGUMENTS: dict[str, t.Any] = {
-    "enabled": {"type": "bool", "default": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-}
-
-
-def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
-    """Set whether guests may run guests, and have the module read it where nothing uses it."""
-    plan = plan_nested(host, params["enabled"] if params["state"] == "present" else None)
-    predicted = plan.wanted if plan.reloads else plan.now
-    now = predicted if check_mode else apply_nested(host, plan)
-    return {
-        "changed": plan.changed,
-        "module": plan.module,
-        "nested": now,
-        "reboot_required": now not in (None, plan.wanted),
-        "diff": diff_of(plan.settings.files),
-    }
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks.nested_kvm import ARGUMENTS, plan
 
 
 def main() -> None:
-    run_on_host(ARGUMENTS, converge)
+    run_on_host(ARGUMENTS, plan)
 
 
 if __name__ == "__main__":

@@ -94,71 +94,12 @@ watchdogs:
     - {name: watchdog0, identity: i6300ESB timer, active: true, timeout: 30, holders: [systemd (1)]}
 """
 
-import typing as t
-
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.feeding import apply_feeding, plan_feeding
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.task import diff_of, run_on_host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.watchdogs import choose, holders, read_watchdogs
-
-ARGUMENTS: dict[str, t.Any] = {
-    "feeder": {"type": "str", "choices": ["systemd", "daemon"], "default": "systemd"},
-    "identity": {"type": "str"},
-    "driver": {"type": "str"},
-    "timeout": {"type": "int", "default": 30},
-    "interval": {"type": "int", "default": 10},
-    "reboot_timeout": {"type": "int", "default": 600},
-    "tests": {"type": "dict", "default": {}},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-}
-
-
-def check(params: t.Mapping[str, t.Any]) -> None:
-    """:raises DeclarationError: for times that are none."""
-    problems = [
-        Problem(name, f"is {params[name]}: write 1 or more seconds")
-        for name in ("timeout", "interval", "reboot_timeout")
-        if params[name] < 1
-    ]
-    if params["feeder"] == "daemon" and not problems and params["interval"] >= params["timeout"]:
-        message = f"is {params['interval']} s, and the machine is reset after {params['timeout']} s: feed more often"
-        problems.append(Problem("interval", message))
-    if params["feeder"] == "systemd" and params["tests"]:
-        problems.append(Problem("tests", "are the daemon's: set feeder: daemon, or leave them out"))
-    if problems:
-        raise DeclarationError(problems)
-
-
-def converge(params: t.Mapping[str, t.Any], check_mode: bool, host: Host) -> dict[str, t.Any]:
-    """Have the watchdog fed, or leave it alone again, and tell how all of them are."""
-    check(params)
-    if not host.runs_systemd():
-        raise RtvirtError("this machine does not run systemd, which starts what feeds a watchdog")
-    driver, watchdog = params["driver"], None
-    if params["state"] == "present":
-        if params["feeder"] == "daemon" and not host.has_tool("watchdog"):
-            raise DeclarationError([Problem("feeder", "the daemon is not installed: install the package watchdog")])
-        if driver is not None and not host.exists(f"/sys/module/{driver}"):
-            host.must_run("modprobe", *(["--dry-run"] if check_mode else []), driver)
-            if check_mode:
-                # Which watchdog the driver brings is known when it is loaded.
-                return described(host, changed=True)
-        watchdog = choose(read_watchdogs(host), params["identity"])
-    given = {name: params[name] for name in ("timeout", "interval", "reboot_timeout", "tests", "driver")}
-    plan = plan_feeding(host, watchdog, params["feeder"], **given)
-    if plan.changed and not check_mode:
-        apply_feeding(host, plan)
-    return described(host, plan.settings.files, changed=plan.changed)
-
-
-def described(host: Host, files: t.Sequence[FileChange] = (), *, changed: bool) -> dict[str, t.Any]:
-    watchdogs = [{**vars(one), "holders": holders(host, one.name)} for one in read_watchdogs(host)]
-    return {"changed": changed, "watchdogs": watchdogs, "diff": diff_of(files)}
+from ansible_collections.rtvirt.core.plugins.module_utils._host.task import run_on_host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks.watchdog import ARGUMENTS, plan
 
 
 def main() -> None:
-    run_on_host(ARGUMENTS, converge)
+    run_on_host(ARGUMENTS, plan)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 """A bare host prepared, and looked at again: prepare_hosts.yml beside peers_host.yml, which brings it to the same.
 
 Each has a fresh lab host (tests/lab_host) of the same kind. Seconds are those of whole ansible-playbook runs, tasks are
-those that a run did not skip. Then the host's files are looked at for what an unchanged run has written.
+those that a run did not skip. What an unchanged run writes is told by its kernel (tests/lab_host/writes.py), and by the
+ctime of files and folders.
 
     tests/bench/on_lab_host.py      needs PEERS and ANSIBLE_COLLECTIONS_PATH, as tests/harness/bench has them
 """
@@ -26,12 +27,15 @@ PLAYBOOKS = {
     "ours": ["rtvirt.core.prepare_hosts", "-e", f"@{VARIABLES}", "-e", "prepare_hosts_hosts=lab_hosts"],
     "peers": [str(HERE / "peers_host.yml")],
 }
+WRITES = LAB_HOST.parent / "writes.py"
 #: What Ansible itself leaves, and what runs anyway.
 OTHERS = "/root/.ansible|/root/.ssh|/var/log|/var/tmp|/tmp|/var/lib/systemd|/var/lib/apt|/var/cache"
 
 
-def lab_host(command: str, *arguments: str) -> str:
-    done = subprocess.run([LAB_HOST, command, NAME, *arguments], check=True, stdout=subprocess.PIPE, text=True)
+def lab_host(command: str, *arguments: str, given: str = "") -> str:
+    done = subprocess.run(
+        [LAB_HOST, command, NAME, *arguments], check=True, input=given, stdout=subprocess.PIPE, text=True
+    )
     return done.stdout
 
 
@@ -55,14 +59,16 @@ def measure(side: str, folder: Path) -> dict[str, tuple[float, int, int]]:
     try:
         runs = {}
         for row in ("bare to prepared", "unchanged"):
+            lab_host("ssh", "cat > /run/writes.py", given=WRITES.read_text())
+            lab_host("ssh", "setsid -f python3 /run/writes.py /run/writes.pid </dev/null >/run/writes.txt 2>&1")
             # The machine is at rest, for both.
-            lab_host("ssh", "sleep 20; touch /run/before; sleep 1.1")
+            lab_host("ssh", "sleep 20; : > /run/writes.txt; touch /run/before; sleep 1.1")
             runs[row] = played(PLAYBOOKS[side], inventory)
             print(f"{side}, {row}: {runs[row][0]:.1f} s", flush=True)
-        written = lab_host("ssh", f"find / -xdev -newercm /run/before | grep -vE '^({OTHERS})' || true").split()
-        print(
-            f"{side}: files and folders that the unchanged run has written: {' '.join(written) or 'none'}", flush=True
-        )
+        written = lab_host("ssh", f"kill $(cat /run/writes.pid); grep -vE ' ({OTHERS})' /run/writes.txt || true")
+        print(f"{side}, unchanged: what its programs write: {written.strip() or 'nothing'}", flush=True)
+        newer = lab_host("ssh", f"find / -xdev -newercm /run/before | grep -vE '^({OTHERS})' || true").split()
+        print(f"{side}, unchanged: files and folders with a new ctime: {' '.join(newer) or 'none'}", flush=True)
     finally:
         lab_host("destroy")
     return runs

@@ -17,5 +17,7 @@ echo "driver=$(basename "$(readlink "$device/driver")")"
 [ -c "/dev/vfio/$(basename "$(readlink "$device/iommu_group")")" ] && echo device=yes || echo device=no
 echo "rt_runtime=$(cat /proc/sys/kernel/sched_rt_runtime_us)"
 echo "affinity=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/1/status)"
+# kvm_amd itself does not start here: with a real-time kernel it needs a CPU with constant_tsc. Its parameter is seen by
+# tests/integration/hosts/test_nested_kvm.py, with the other kernel.
 echo "nested_option=$(modprobe --showconfig | sed -n 's/^options kvm_amd //p')"
 echo "kvmclock=$(cat /sys/module/kvm/parameters/kvmclock_periodic_sync)"

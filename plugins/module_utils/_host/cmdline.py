@@ -49,7 +49,7 @@ class CmdlinePlan:
     :ivar lines: each entry's arguments as they will be.
     :ivar record: what our record will say.
     :ivar recorded: the change that makes it say so.
-    :ivar wanted: what this owner declares.
+    :ivar wanted: what the owners declare.
     :ivar running: the command line of the kernel that runs.
     """
 
@@ -92,21 +92,28 @@ def running_arguments(host: Host) -> list[str]:
     return split(host.word("/proc/cmdline"))
 
 
-def plan_cmdline(host: Host, wanted: t.Sequence[str], owner: str, *, exact: bool = False) -> CmdlinePlan:
-    """Plan what an owner declares; its arguments of before that are not among them go.
+def plan_cmdline(
+    host: Host, declared: t.Mapping[str, t.Sequence[str]], places: t.Mapping[str, str], *, exact: str | None = None
+) -> CmdlinePlan:
+    """Plan what owners declare; their arguments of before that are not among them go.
 
-    :arg wanted: the whole of it, in order; nothing to have nothing any more.
+    :arg declared: owner -> the whole of it, in order; nothing to have nothing any more.
+    :arg places: owner -> the option where the user finds that.
+    :arg exact: the owner whose arguments shall be the only ones.
     :raises DeclarationError: for arguments that are none, or that somebody else has set otherwise.
     :raises RtvirtError: for a boot loader that is not known here.
     """
-    problems = problems_of(wanted)
+    problems = [one for owner, wanted in declared.items() for one in problems_of(wanted, places[owner])]
     if problems:
         raise DeclarationError(problems)
     record = read_record(host, _RECORD)
-    owners: dict[str, list[str]] = dict(sorted({**record.get("owners", {}), owner: list(wanted)}.items()))
-    exact_for = owner if exact else record.get("exact") if record.get("exact") != owner else None
+    given = {owner: list(arguments) for owner, arguments in declared.items()}
+    owners: dict[str, list[str]] = dict(sorted({**record.get("owners", {}), **given}.items()))
+    exact_for = exact or (record.get("exact") if record.get("exact") not in declared else None)
     replaced = tuple(record.get("replaced", ()))
-    _check_owners(host, owners, owner)
+    problems = [one for owner in given for one in _clashes_of_owners(host, owners, owner, places[owner])]
+    if problems:
+        raise DeclarationError(problems)
     bootloader = find_bootloader(host)
     entries = bootloader.entries()
     after = tuple(with_ours((), (argument for arguments in owners.values() for argument in arguments)))
@@ -118,7 +125,11 @@ def plan_cmdline(host: Host, wanted: t.Sequence[str], owner: str, *, exact: bool
     else:
         exchange = Exchange(before, after, restored=replaced)
         replaced = ()
-        _check_others(exchange, entries, wanted)
+        problems = [
+            one for owner in given for one in _clashes_of_entries(exchange, entries, given[owner], places[owner])
+        ]
+        if problems:
+            raise DeclarationError(problems)
     kept = {
         "owners": {name: arguments for name, arguments in owners.items() if arguments},
         "written": exchange.ours(entries[0].arguments),
@@ -133,46 +144,46 @@ def plan_cmdline(host: Host, wanted: t.Sequence[str], owner: str, *, exact: bool
         steps=bootloader.steps(entries, exchange),
         record=kept,
         recorded=record_changes(host, _RECORD, kept),
-        wanted=tuple(wanted),
+        wanted=tuple(argument for arguments in given.values() for argument in arguments),
         running=tuple(running_arguments(host)),
     )
 
 
-def _check_owners(host: Host, owners: t.Mapping[str, list[str]], owner: str) -> None:
-    """:raises DeclarationError: for what another owner of ours, or TuneD, sets otherwise."""
+def _clashes_of_owners(host: Host, owners: t.Mapping[str, list[str]], owner: str, place: str) -> list[Problem]:
+    """What another owner of ours, or TuneD, sets otherwise."""
     wanted = owners[owner]
-    problems = [
-        Problem(
-            f"args[{wanted.index(argument)}]",
-            f"{argument!r}: owner {name!r} has set {theirs!r}: let one of them set it",
-        )
+    of_tuned = {key_of(argument): argument for argument in boot_arguments(host)}
+    tuned = f"TuneD ({active_profile(host) or 'its profile'})"
+    clashes = [
+        (argument, f"owner {name!r} has set {theirs!r}")
         for name, arguments in owners.items()
         if name != owner
         for argument, theirs in conflicts(arguments, wanted)
-    ]
-    of_tuned = {key_of(argument): argument for argument in boot_arguments(host)}
-    tuned = f"TuneD ({active_profile(host) or 'its profile'})"
-    problems += [
-        Problem(f"args[{index}]", f"{argument!r}: {tuned} sets {of_tuned[key_of(argument)]!r}: let one of them set it")
-        for index, argument in enumerate(wanted)
+    ] + [
+        (argument, f"{tuned} sets {of_tuned[key_of(argument)]!r}")
+        for argument in wanted
         if key_of(argument) in of_tuned
     ]
-    if problems:
-        raise DeclarationError(problems)
+    return [
+        Problem(f"{place}[{wanted.index(argument)}]", f"{argument!r}: {theirs}: let one of them set it")
+        for argument, theirs in clashes
+    ]
 
 
-def _check_others(exchange: Exchange, entries: t.Sequence[Entry], wanted: t.Sequence[str]) -> None:
-    """:raises DeclarationError: for arguments that stand otherwise in an entry, and are not ours."""
-    problems = []
-    for entry in entries:
+def _clashes_of_entries(
+    exchange: Exchange, entries: t.Sequence[Entry], wanted: t.Sequence[str], place: str
+) -> list[Problem]:
+    """Arguments that stand otherwise in an entry, and are not ours."""
+    problems = {}
+    # The same mistake is in each entry.
+    for entry in reversed(entries):
         for argument, theirs in conflicts(exchange.others(entry.arguments), wanted):
             message = (
                 f"{argument!r}: {theirs!r} is there already, and was not set here: remove that, or write state: exact"
             )
-            problems.append(Problem(f"args[{list(wanted).index(argument)}]", f"{message} (boot entry {entry.title!r})"))
-    if problems:
-        # The same mistake is in each entry.
-        raise DeclarationError({problem.path: problem for problem in reversed(problems)}.values())
+            path = f"{place}[{list(wanted).index(argument)}]"
+            problems[path] = Problem(path, f"{message} (boot entry {entry.title!r})")
+    return list(problems.values())
 
 
 def apply_cmdline(host: Host, plan: CmdlinePlan) -> None:

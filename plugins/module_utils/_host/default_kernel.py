@@ -7,6 +7,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ class DefaultKernelPlan:
     :ivar running: the release that runs.
     :ivar steps: how the boot loader is told, None where it need not be.
     :ivar record: what our record will say.
+    :ivar remarks: what the user should know.
     """
 
     before: str | None
@@ -43,6 +45,7 @@ class DefaultKernelPlan:
     steps: Steps | None
     record: dict[str, t.Any]
     recorded: tuple[FileChange, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -77,6 +80,7 @@ def plan_default_kernel(host: Host, wanted: str | None) -> DefaultKernelPlan:
         steps=steps,
         record=kept,
         recorded=record_changes(host, _RECORD, kept),
+        remarks=_remarks(host, after) if wanted is not None else (),
     )
 
 
@@ -87,6 +91,15 @@ def apply_default_kernel(host: Host, plan: DefaultKernelPlan) -> None:
             host.apply(plan.steps.files)
             host.must_run(*plan.steps.command)
             host.settle("/boot")
+
+
+def _remarks(host: Host, release: str | None) -> tuple[str, ...]:
+    """Linux, arch/x86/kvm/x86.c, at KVM's start: "RT requires X86_FEATURE_CONSTANT_TSC"."""
+    realtime = any(kernel.realtime for kernel in read_kernels(host) if kernel.release == release)
+    flags = re.search(r"^flags\s*:(.*)$", host.read("/proc/cpuinfo") or "", re.MULTILINE)
+    if not realtime or flags is None or "constant_tsc" in flags[1].split():
+        return ()
+    return ("KVM will not start: with a real-time kernel it needs a CPU with constant_tsc, which this one has not",)
 
 
 def _release(host: Host, wanted: str) -> str:

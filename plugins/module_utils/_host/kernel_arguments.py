@@ -67,12 +67,12 @@ def key_of(argument: str) -> str:
     return argument.partition("=")[0].replace("-", "_")
 
 
-def problems_of(arguments: t.Sequence[str]) -> list[Problem]:
-    """What is wrong with declared arguments; ``args[N]`` is where."""
+def problems_of(arguments: t.Sequence[str], place: str = "args") -> list[Problem]:
+    """What is wrong with declared arguments; ``place[N]`` is where."""
     problems = []
     seen: dict[str, str] = {}
     for index, argument in enumerate(arguments):
-        path, key = f"args[{index}]", key_of(argument)
+        path, key = f"{place}[{index}]", key_of(argument)
         if not argument.strip():
             problems.append(Problem(path, "is empty: leave it out"))
         elif argument == "--" or argument.startswith(("=", "-")):

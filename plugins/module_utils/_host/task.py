@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main() of every module that prepares the host it runs on.
+"""What every task of a host is, and the main() of its module.
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 """
@@ -8,29 +8,43 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 
-__all__ = ["diff_of", "difference", "run_on_host"]
+__all__ = ["Planned", "Result", "diff_of", "difference", "run_on_host"]
 
 _DIFF = ("before_header", "after_header", "before", "after")
 
-Converge = t.Callable[[t.Mapping[str, t.Any], bool, Host], "dict[str, t.Any]"]
+#: A module's result. Its ``warnings`` are shown, and are no part of it.
+Result = dict[str, t.Any]
 
 
-def run_on_host(arguments: dict[str, t.Any], converge: Converge) -> t.NoReturn:
+@dataclass(frozen=True)
+class Planned:
+    """A task that has read the host, and written nothing yet.
+
+    :ivar predict: tells what a run would, as check mode does.
+    :ivar apply: brings the host to what is declared, and tells how it is.
+    """
+
+    predict: t.Callable[[], Result]
+    apply: t.Callable[[], Result]
+
+
+def run_on_host(arguments: dict[str, t.Any], plan: t.Callable[[t.Mapping[str, t.Any], Host], Planned]) -> t.NoReturn:
     """Run a task on this host: the one place where errors become ``fail_json``.
 
-    :arg converge: makes a task's result from its options, whether it is only to predict, and the host. Its ``warnings``
-        are shown and are no part of the result.
+    :arg plan: looks at a task's options and the host.
     """
     new: t.Any = AnsibleModule
     task: AnsibleModule = new(argument_spec=arguments, supports_check_mode=True)
     try:
-        result = converge(task.params, task.check_mode, Host())
+        planned = plan(task.params, Host())
+        result = planned.predict() if task.check_mode else planned.apply()
     except RtvirtError as error:
         task.fail_json(msg=error.message, **error.details)
     for warning in result.pop("warnings", ()):

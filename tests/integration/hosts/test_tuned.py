@@ -8,18 +8,17 @@ import typing as t
 
 from ansible_collections.rtvirt.core.tests.integration.hosts.lab import LabHost
 
-RESULTS = {"ansible.builtin.debug": {"msg": "{{ [realtime_host_result, realtime_host_cmdline] }}"}}
+RESULT = {"ansible.builtin.debug": {"var": "realtime_host_result"}}
 
 
-def role(lab: LabHost, **variables: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+def role(lab: LabHost, **variables: t.Any) -> dict[str, t.Any]:
     task = {"ansible.builtin.include_role": {"name": "rtvirt.core.realtime_host", "public": True}, "vars": variables}
-    prepared, cmdline = lab.play(task, RESULTS).results[1]["msg"]
-    return prepared, cmdline
+    return dict(lab.play(task, RESULT).results[1]["realtime_host_result"])
 
 
 def test_a_profile_of_ours_and_back(lab: LabHost) -> None:
     declared = {"realtime_host_isolated_cpus": "auto", "realtime_host_tuned_profile": "realtime-virtual-host"}
-    prepared, _cmdline = role(lab, **declared)
+    prepared = role(lab, **declared)
     assert (prepared["changed"], prepared["reboot_required"]) == (True, True)
     assert lab.shell("tuned-adm active").endswith("rtvirt")
     assert lab.shell("cat /sys/devices/virtual/workqueue/cpumask /proc/sys/kernel/sched_rt_runtime_us").split() == [
@@ -28,9 +27,8 @@ def test_a_profile_of_ours_and_back(lab: LabHost) -> None:
     ]
     # In GRUB's menu once, for all entries, and not by us.
     assert lab.shell("grep -c isolcpus=managed_irq,domain,1,3 /boot/grub/grub.cfg") == "1"
-    again, cmdline = role(lab, **declared)
-    assert (again["changed"], cmdline["changed"]) == (False, False)
-    gone, _cmdline = role(lab, realtime_host_state="absent")
+    assert not role(lab, **declared)["changed"]
+    gone = role(lab, realtime_host_state="absent")
     assert gone["changed"]
     assert lab.shell("tuned-adm active; cat /proc/sys/kernel/sched_rt_runtime_us").endswith("virtual-guest\n950000")
     assert lab.shell("grep -c isolcpus /boot/grub/grub.cfg || true") == "0"

@@ -15,6 +15,7 @@ from pathlib import Path
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
 
+M = t.TypeVar("M", bound="Machine")
 KERNELS = ("6.1.0-28-rt-amd64", "6.1.0-28-amd64")
 
 
@@ -48,8 +49,13 @@ class Machine(Tree):
 # Debian
 
 
-def debian(root: Path, *, settings: str = 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n') -> Machine:
-    machine = Machine(root)
+def debian(
+    root: Path,
+    *,
+    settings: str = 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n',
+    kind: type[M] = Machine,
+) -> M:
+    machine = kind(root)
     machine.put("/etc/default/grub", settings)
     machine.has("update-grub", lambda *_arguments: _update_grub(machine))
     _update_grub(machine)

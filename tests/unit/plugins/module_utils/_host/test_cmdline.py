@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
-from ansible_collections.rtvirt.core.plugins.modules import kernel_cmdline
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import kernel_cmdline
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.bootloader_tools import (
     Machine,
     coreos,
@@ -20,6 +20,7 @@ from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.bootl
     redhat,
     suse,
 )
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import carry_out
 
 MACHINES = {
     "debian": debian,
@@ -39,7 +40,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
 
 
 def run(machine: Machine, *args: str, check: bool = False, state: str = "present", owner: str = "rtvirt") -> t.Any:
-    return kernel_cmdline.converge({"args": list(args), "state": state, "owner": owner}, check, machine)
+    return carry_out(kernel_cmdline, {"args": list(args), "state": state, "owner": owner}, machine, check=check)
 
 
 def lines(machine: Machine) -> list[list[str]]:

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernels import Kernel, read_kernels
-from ansible_collections.rtvirt.core.plugins.modules import default_kernel
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import default_kernel
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.bootloader_tools import (
     KERNELS,
     Machine,
@@ -20,6 +20,7 @@ from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.bootl
     debian,
     redhat,
 )
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import carry_out
 
 RT, PLAIN = KERNELS
 
@@ -55,7 +56,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
 def run(
     machine: Machine, kernel: str | None = "realtime", *, check: bool = False, state: str = "present"
 ) -> dict[str, t.Any]:
-    return default_kernel.converge({"kernel": kernel, "state": state}, check, machine)
+    return carry_out(default_kernel, {"kernel": kernel, "state": state}, machine, check=check)
 
 
 def test_the_realtime_kernel_and_back(machine: Machine) -> None:
@@ -128,3 +129,13 @@ def test_a_boot_loader_that_has_no_choice(tmp_path: Path) -> None:
     for check in (True, False):
         with pytest.raises(RtvirtError, match="rpm-ostree deploys one kernel"):
             run(with_kernels(coreos(tmp_path)), check=check)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "flags", "warned"),
+    [("realtime", "sse svm", True), ("realtime", "sse constant_tsc svm", False), (PLAIN, "sse svm", False)],
+)
+def test_a_cpu_on_which_kvm_does_not_start_with_it(machine: Machine, kernel: str, flags: str, warned: bool) -> None:
+    machine.put("/proc/cpuinfo", f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert ["constant_tsc" in one for one in run(machine, kernel, check=True)["warnings"]] == [True] * warned
+    assert run(machine, None, state="absent")["warnings"] == []

@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import format_size, parse_size
-from ansible_collections.rtvirt.core.plugins.modules import hugepages
-from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import hugepages
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
 
 M, G = 2048, 1048576
 DEFAULTS: dict[str, t.Any] = {
@@ -80,7 +80,7 @@ def pool(size: str, count: int, node: int | None = None) -> dict[str, t.Any]:
 
 
 def run(kernel: Kernel, *pools: dict[str, t.Any], check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-    return hugepages.converge({**DEFAULTS, "pools": list(pools), **options}, check, kernel)
+    return carry_out(hugepages, {**DEFAULTS, "pools": list(pools), **options}, kernel, check=check)
 
 
 DECLARED = [pool("1G", 4, 0), pool("1G", 2, 1), pool("2M", 512, 0)]

@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
-from ansible_collections.rtvirt.core.plugins.modules import nested_kvm
-from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import nested_kvm
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
 
 FILE = "/etc/modprobe.d/zz-rtvirt-nested.conf"
 
@@ -49,7 +49,7 @@ class Machine(Tree):
 
 
 def run(machine: Machine, *, check: bool = False, enabled: bool = True, state: str = "present") -> dict[str, t.Any]:
-    return nested_kvm.converge({"enabled": enabled, "state": state}, check, machine)
+    return carry_out(nested_kvm, {"enabled": enabled, "state": state}, machine, check=check)
 
 
 @pytest.mark.parametrize(("flag", "off", "module"), [("vmx", "N", "kvm_intel"), ("svm", "0", "kvm_amd")])

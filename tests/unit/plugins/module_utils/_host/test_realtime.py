@@ -11,8 +11,8 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import problems_of
-from ansible_collections.rtvirt.core.plugins.modules import rt_host_prep
-from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import rt_host_prep
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
 
 DEFAULTS: dict[str, t.Any] = {name: option.get("default") for name, option in rt_host_prep.ARGUMENTS.items()}
 SYSCTL = "/etc/sysctl.d/zz-rtvirt.conf"
@@ -52,7 +52,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def run(machine: Machine, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-    return rt_host_prep.converge({**DEFAULTS, **options}, check, machine)
+    return carry_out(rt_host_prep, {**DEFAULTS, **options}, machine, check=check)
 
 
 def test_a_realtime_host(machine: Machine) -> None:

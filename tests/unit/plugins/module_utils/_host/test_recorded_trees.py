@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import typing as t
 from pathlib import Path
 
@@ -13,10 +11,8 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import facts_of
-from ansible_collections.rtvirt.core.plugins.modules import hugepages, iommu_vfio, rt_host_prep
-from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
-
-TREES = Path(__file__).parent / "trees"
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import hugepages, iommu_vfio, rt_host_prep
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import TREES, Tree, carry_out
 
 #: Cores, NUMA nodes, and what isolated_cpus: auto isolates and has keep house.
 SHAPES = {
@@ -38,13 +34,7 @@ def shape(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def machine(shape: str, tmp_path: Path) -> Tree:
     machine = Tree(tmp_path)
-    for path, found in json.loads((TREES / f"{shape}.json").read_text()).items():
-        if isinstance(found, str):
-            machine.put(path, found)
-        else:
-            link = tmp_path / path.lstrip("/")
-            link.parent.mkdir(parents=True, exist_ok=True)
-            os.symlink(found["link"], link)
+    machine.lay_out(shape)
     return machine
 
 
@@ -54,7 +44,7 @@ def options(module: t.Any, **given: t.Any) -> dict[str, t.Any]:
 
 def refused(module: t.Any, machine: Tree, **given: t.Any) -> str:
     with pytest.raises(DeclarationError) as error:
-        module.converge(options(module, **given), True, machine)
+        carry_out(module, options(module, **given), machine, check=True)
     return error.value.message
 
 
@@ -73,7 +63,7 @@ def test_cpus(machine: Tree, shape: str) -> None:
     if isolated is None:
         assert "isolated_cpus: leaves no CPU to isolate" in refused(rt_host_prep, machine, isolated_cpus="auto")
         return
-    done = rt_host_prep.converge(options(rt_host_prep, isolated_cpus="auto"), True, machine)
+    done = carry_out(rt_host_prep, options(rt_host_prep, isolated_cpus="auto"), machine, check=True)
     assert (done["isolated_cpus"], done["housekeeping_cpus"]) == (isolated, housekeeping)
     pstate = "amd_pstate=disable" if shape.startswith("amd") else "intel_pstate=disable"
     assert pstate in done["kernel_args"]
@@ -83,7 +73,7 @@ def test_threads_stay_together(machine: Tree, shape: str) -> None:
     if "smt" in shape:
         assert "divides cores" in refused(rt_host_prep, machine, isolated_cpus="3")
     elif "4-nodes" not in shape:
-        done = rt_host_prep.converge(options(rt_host_prep, isolated_cpus="1"), True, machine)
+        done = carry_out(rt_host_prep, options(rt_host_prep, isolated_cpus="1"), machine, check=True)
         assert done["isolated_cpus"] == "1"
 
 
@@ -92,7 +82,7 @@ def test_hugepages_leave_each_node_its_reserve(machine: Tree, shape: str) -> Non
     assert {(pool["size"], pool["node"]) for pool in facts} >= {("2M", int(node)) for node in SHAPES[shape][1]}
     last = len(SHAPES[shape][1]) - 1
     pool = {"size": "2M", "node": last, "count": 64}
-    done = hugepages.converge(options(hugepages, pools=[pool], mounts=False), True, machine)
+    done = carry_out(hugepages, options(hugepages, pools=[pool], mounts=False), machine, check=True)
     assert {**pool, "used": 0} in done["pools"]
     pool["count"] = 100000
     assert f"leaves node {last} 0 MiB" in refused(hugepages, machine, pools=[pool], mounts=False)
@@ -110,7 +100,7 @@ def test_devices(machine: Tree, shape: str) -> None:
     assert f"shares IOMMU group {devices[OTHER]['iommu_group']} with {OTHER} (e1000e)" in refused(
         iommu_vfio, machine, devices=device(ONE_OF_TWO)
     )
-    done = iommu_vfio.converge(options(iommu_vfio, devices=device(ONE_OF_TWO) + device(OTHER)), True, machine)
+    done = carry_out(iommu_vfio, options(iommu_vfio, devices=device(ONE_OF_TWO) + device(OTHER)), machine, check=True)
     assert [one["driver"] for one in done["devices"]] == ["vfio-pci", "vfio-pci"]
     args = ["iommu=pt"] if shape.startswith("amd") else ["intel_iommu=on", "iommu=pt"]
     assert done["kernel_args"] == args

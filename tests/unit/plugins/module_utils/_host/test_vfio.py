@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host import vfio
 from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import facts_of
-from ansible_collections.rtvirt.core.plugins.modules import iommu_vfio
-from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import iommu_vfio
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
 
 NIC, SECOND, NEIGHBOUR, BRIDGE, DISK, VGA, VIRTIO = (f"0000:0{bus}:00.0" for bus in (3, 4, 5, 6, 7, 8, 9))
 
@@ -103,7 +103,7 @@ def run(
     state: str = "present",
     method: str = "driver_override",
 ) -> dict[str, t.Any]:
-    return iommu_vfio.converge({"devices": list(devices), "state": state, "method": method}, check, machine)
+    return carry_out(iommu_vfio, {"devices": list(devices), "state": state, "method": method}, machine, check=check)
 
 
 def test_a_card_is_bound_and_given_back(machine: Machine) -> None:

@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host import feeding
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
-from ansible_collections.rtvirt.core.plugins.modules import watchdog
-from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
+from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import watchdog
+from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
 
 DEFAULTS: dict[str, t.Any] = {name: option.get("default") for name, option in watchdog.ARGUMENTS.items()}
 MANAGER = "/etc/systemd/system.conf.d/zz-rtvirt-watchdog.conf"
@@ -76,7 +76,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def run(machine: Machine, *, check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-    return watchdog.converge({**DEFAULTS, **options}, check, machine)
+    return carry_out(watchdog, {**DEFAULTS, **options}, machine, check=check)
 
 
 def test_systemd_feeds_and_lets_go(machine: Machine) -> None:

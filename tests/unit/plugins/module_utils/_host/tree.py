@@ -4,10 +4,19 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host, Ran
+
+TREES = Path(__file__).parent / "trees"
+
+
+def carry_out(task: t.Any, options: t.Mapping[str, t.Any], host: Host, *, check: bool = False) -> dict[str, t.Any]:
+    """A task's result; ``task`` is its file in ``_host/tasks``."""
+    planned = task.plan(options, host)
+    return dict(planned.predict() if check else planned.apply())
 
 
 class Tree(Host):
@@ -39,6 +48,16 @@ class Tree(Host):
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+
+    def lay_out(self, shape: str) -> None:
+        """Put what a kernel told on a machine of this shape, as tests/lab_host/record.py has it."""
+        for path, found in json.loads((TREES / f"{shape}.json").read_text()).items():
+            if isinstance(found, str):
+                self.put(path, found)
+            else:
+                link = self.root / path.lstrip("/")
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(found["link"])
 
     def files(self) -> dict[str, str]:
         """All there is but the tools."""
