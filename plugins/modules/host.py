@@ -14,7 +14,7 @@ author:
   - The rtvirt.core authors (@rtvirt)
 description:
   - Does what the modules of its options do, each part as its own module would, and sets the kernel arguments that they
-    need in every boot entry, once.
+    need in every boot entry.
   - The host is read, and all parts are checked, before anything is written. Mistakes of all parts are told together.
   - A part that is left out stays as it is. To take one back, give it O(hugepages.state=absent), and so on.
   - It installs nothing, and never reboots. Whether that is needed is in RV(reboot_required).

@@ -56,6 +56,8 @@ pci_devices:
   description:
     - PCI devices. C(viable) is whether the device's IOMMU group can be given to a VM, C(in_the_way) which other devices
       of the group keep it from that, and C(pci_device_selector) how KubeVirt's C(permittedHostDevices) names it.
+      C(virtual_functions) are the addresses of those that the device has, C(physical_function) that of the device whose
+      virtual function it is, C(mdev_types) the kinds of mediated devices that its driver can make.
   type: list
   elements: dict
   returned: always
@@ -71,6 +73,9 @@ pci_devices:
       numa_node: 0
       interfaces: [enp3s0]
       pci_device_selector: '8086:10D3'
+      physical_function: null
+      virtual_functions: []
+      mdev_types: []
 kvm:
   description: Whether there is C(/dev/kvm), by which module, and whether guests may run guests of their own.
   type: dict

@@ -60,7 +60,7 @@ def measure(side: str, folder: Path) -> dict[str, tuple[float, int, int]]:
         runs = {}
         for row in ("bare to prepared", "unchanged"):
             lab_host("ssh", "cat > /run/writes.py", given=WRITES.read_text())
-            lab_host("ssh", "setsid -f python3 /run/writes.py /run/writes.pid </dev/null >/run/writes.txt 2>&1")
+            lab_host("ssh", "setsid -f python3 /run/writes.py /run/writes.pid </dev/null >>/run/writes.txt 2>&1")
             # The machine is at rest, for both.
             lab_host("ssh", "sleep 20; : > /run/writes.txt; touch /run/before; sleep 1.1")
             runs[row] = played(PLAYBOOKS[side], inventory)

@@ -4,7 +4,7 @@
 
     python3 writes.py PIDFILE      until it is killed
 
-It is the kernel's own list, fanotify(7), so nothing that is written is missed. Names that come and go are no writes;
+It is the kernel's own list, fanotify(7), of all but mapped memory. Names that come and go are no writes;
 their folder has another ctime afterwards.
 """
 

@@ -8,7 +8,6 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 from __future__ import annotations
 
 import typing as t
-from collections import Counter
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
@@ -23,7 +22,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.host import File
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import (
     SYSTEMS_OWN,
     conflicts,
-    key_of,
+    families,
     lacking,
     problems_of,
     split,
@@ -36,7 +35,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.tuned import (
     boot_arguments,
 )
 
-__all__ = ["CmdlinePlan", "apply_cmdline", "plan_cmdline", "running_arguments"]
+__all__ = ["CmdlinePlan", "apply_cmdline", "has_owners", "plan_cmdline", "running_arguments"]
 
 _RECORD = "kernel_cmdline"
 
@@ -50,6 +49,7 @@ class CmdlinePlan:
     :ivar record: what our record will say.
     :ivar recorded: the change that makes it say so.
     :ivar wanted: what the owners declare.
+    :ivar of_tuned: what TuneD has on the line beside them.
     :ivar running: the command line of the kernel that runs.
     """
 
@@ -61,12 +61,13 @@ class CmdlinePlan:
     record: dict[str, t.Any]
     recorded: tuple[FileChange, ...]
     wanted: tuple[str, ...]
+    of_tuned: tuple[str, ...]
     running: tuple[str, ...]
 
     @property
     def is_stale(self) -> bool:
         """Whether the boot loader's entries are not what they are to be."""
-        return any(Counter(entry.arguments) != Counter(line) for entry, line in zip(self.entries, self.lines))
+        return any(families(entry.arguments) != families(line) for entry, line in zip(self.entries, self.lines))
 
     @property
     def changed(self) -> bool:
@@ -80,7 +81,7 @@ class CmdlinePlan:
     @property
     def leftover(self) -> list[str]:
         """What runs and is in no boot entry any more."""
-        configured = {argument for line in self.lines for argument in line}
+        configured = {*self.of_tuned, *(argument for line in self.lines for argument in line)}
         return [one for one in self.running if one not in configured and not SYSTEMS_OWN.match(one)]
 
     @property
@@ -88,18 +89,29 @@ class CmdlinePlan:
         return bool(lacking(self.running, self.exchange.after) or self.leftover)
 
 
+def has_owners(host: Host) -> bool:
+    """Whether anything of ours is in the boot entries, or a run that was to change that was cut off."""
+    return bool(read_record(host, _RECORD))
+
+
 def running_arguments(host: Host) -> list[str]:
     return split(host.word("/proc/cmdline"))
 
 
 def plan_cmdline(
-    host: Host, declared: t.Mapping[str, t.Sequence[str]], places: t.Mapping[str, str], *, exact: str | None = None
+    host: Host,
+    declared: t.Mapping[str, t.Sequence[str]],
+    places: t.Mapping[str, str],
+    *,
+    exact: str | None = None,
+    of_tuned: t.Sequence[str] | None = None,
 ) -> CmdlinePlan:
     """Plan what owners declare; their arguments of before that are not among them go.
 
     :arg declared: owner -> the whole of it, in order; nothing to have nothing any more.
     :arg places: owner -> the option where the user finds that.
     :arg exact: the owner whose arguments shall be the only ones.
+    :arg of_tuned: what TuneD will want, where that is about to change.
     :raises DeclarationError: for arguments that are none, or that somebody else has set otherwise.
     :raises RtvirtError: for a boot loader that is not known here.
     """
@@ -111,7 +123,8 @@ def plan_cmdline(
     owners: dict[str, list[str]] = dict(sorted({**record.get("owners", {}), **given}.items()))
     exact_for = exact or (record.get("exact") if record.get("exact") not in declared else None)
     replaced = tuple(record.get("replaced", ()))
-    problems = [one for owner in given for one in _clashes_of_owners(host, owners, owner, places[owner])]
+    tuned = boot_arguments(host) if of_tuned is None else of_tuned
+    problems = [one for owner in given for one in _clashes_of_owners(host, owners, owner, places[owner], tuned)]
     if problems:
         raise DeclarationError(problems)
     bootloader = find_bootloader(host)
@@ -125,9 +138,9 @@ def plan_cmdline(
     else:
         exchange = Exchange(before, after, restored=replaced)
         replaced = ()
-        problems = [
-            one for owner in given for one in _clashes_of_entries(exchange, entries, given[owner], places[owner])
-        ]
+        # TuneD's have been told by its name.
+        theirs = {entry.title: without(exchange.others(entry.arguments), boot_arguments(host)) for entry in entries}
+        problems = [one for owner in given for one in _clashes_of_entries(theirs, given[owner], places[owner])]
         if problems:
             raise DeclarationError(problems)
     kept = {
@@ -145,44 +158,38 @@ def plan_cmdline(
         record=kept,
         recorded=record_changes(host, _RECORD, kept),
         wanted=tuple(argument for arguments in given.values() for argument in arguments),
+        of_tuned=tuple(tuned),
         running=tuple(running_arguments(host)),
     )
 
 
-def _clashes_of_owners(host: Host, owners: t.Mapping[str, list[str]], owner: str, place: str) -> list[Problem]:
+def _clashes_of_owners(
+    host: Host, owners: t.Mapping[str, list[str]], owner: str, place: str, of_tuned: t.Sequence[str]
+) -> list[Problem]:
     """What another owner of ours, or TuneD, sets otherwise."""
     wanted = owners[owner]
-    of_tuned = {key_of(argument): argument for argument in boot_arguments(host)}
     tuned = f"TuneD ({active_profile(host) or 'its profile'})"
     clashes = [
         (argument, f"owner {name!r} has set {theirs!r}")
         for name, arguments in owners.items()
         if name != owner
         for argument, theirs in conflicts(arguments, wanted)
-    ] + [
-        (argument, f"{tuned} sets {of_tuned[key_of(argument)]!r}")
-        for argument in wanted
-        if key_of(argument) in of_tuned
-    ]
+    ] + [(argument, f"{tuned} sets {theirs!r}") for argument, theirs in conflicts(of_tuned, wanted)]
     return [
         Problem(f"{place}[{wanted.index(argument)}]", f"{argument!r}: {theirs}: let one of them set it")
         for argument, theirs in clashes
     ]
 
 
-def _clashes_of_entries(
-    exchange: Exchange, entries: t.Sequence[Entry], wanted: t.Sequence[str], place: str
-) -> list[Problem]:
-    """Arguments that stand otherwise in an entry, and are not ours."""
+def _clashes_of_entries(theirs: dict[str, list[str]], wanted: t.Sequence[str], place: str) -> list[Problem]:
+    """What stands otherwise in an entry (title -> arguments that are not ours)."""
     problems = {}
     # The same mistake is in each entry.
-    for entry in reversed(entries):
-        for argument, theirs in conflicts(exchange.others(entry.arguments), wanted):
-            message = (
-                f"{argument!r}: {theirs!r} is there already, and was not set here: remove that, or write state: exact"
-            )
+    for title, line in reversed(theirs.items()):
+        for argument, other in conflicts(line, wanted):
             path = f"{place}[{list(wanted).index(argument)}]"
-            problems[path] = Problem(path, f"{message} (boot entry {entry.title!r})")
+            message = f"{argument!r}: {other!r} is there already, and was not set here: remove that, or have"
+            problems[path] = Problem(path, f"{message} kernel_cmdline replace it, state: exact (boot entry {title!r})")
     return list(problems.values())
 
 
@@ -211,8 +218,9 @@ def _check_entries(plan: CmdlinePlan) -> None:
     found = {entry.title: entry.arguments for entry in plan.bootloader.entries()}
     for entry, line in zip(plan.entries, plan.lines):
         arguments = found.get(entry.title, ())
-        if Counter(arguments) != Counter(line):
+        if families(arguments) != families(line):
             wrong = [f"lacks {one}" for one in lacking(arguments, line)] + [
                 f"has {one}" for one in lacking(line, arguments)
             ]
-            raise RtvirtError(f"{plan.bootloader.name} has done something else: {entry.title!r} {', '.join(wrong)}")
+            told = ", ".join(wrong) or f"has another order: {' '.join(arguments)}"
+            raise RtvirtError(f"{plan.bootloader.name} has done something else: {entry.title!r} {told}")

@@ -11,7 +11,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Steps
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
@@ -91,6 +91,12 @@ def apply_default_kernel(host: Host, plan: DefaultKernelPlan) -> None:
             host.apply(plan.steps.files)
             host.must_run(*plan.steps.command)
             host.settle("/boot")
+            bootloader = find_bootloader(host)
+            found = bootloader.default_kernel()
+            if plan.record and found != plan.after:
+                raise RtvirtError(
+                    f"{bootloader.name} was told to boot {plan.after}, and is to boot {found or 'its own choice'}"
+                )
 
 
 def _remarks(host: Host, release: str | None) -> tuple[str, ...]:

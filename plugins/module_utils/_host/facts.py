@@ -22,8 +22,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset impo
 
 __all__ = ["facts_of", "running_vms"]
 
-_GUEST = re.compile(r"guest=([^,\0]+)")
-
 
 def facts_of(host: Host) -> dict[str, t.Any]:
     return {
@@ -77,9 +75,21 @@ def _devices(host: Host) -> list[dict[str, t.Any]]:
             "interfaces": list(one.interfaces),
             # As the KubeVirt CR's permittedHostDevices takes it.
             "pci_device_selector": f"{one.vendor}:{one.device}".upper(),
+            **_virtual(host, one.address),
         }
         for one in devices
     ]
+
+
+def _virtual(host: Host, address: str) -> dict[str, t.Any]:
+    """SR-IOV's functions of a device, and its mediated devices (Linux, Documentation/ABI, sysfs-bus-pci)."""
+    folder = f"/sys/bus/pci/devices/{address}"
+    functions = (host.target(f"{folder}/{name}") for name in host.names(folder) if re.fullmatch(r"virtfn\d+", name))
+    return {
+        "physical_function": host.target(f"{folder}/physfn"),
+        "virtual_functions": sorted(name for name in functions if name),
+        "mdev_types": host.names(f"{folder}/mdev_supported_types"),
+    }
 
 
 def _kvm(host: Host) -> dict[str, t.Any]:
@@ -98,6 +108,16 @@ def running_vms(host: Host) -> list[str]:
         command = host.read(f"/proc/{pid}/cmdline") if pid.isdigit() else None
         program = (command or "").partition("\0")[0].rpartition("/")[2]
         if command and program.startswith(("qemu-system-", "qemu-kvm")):
-            name = _GUEST.search(command)
-            found.append(name[1] if name else f"process {pid}")
+            found.append(_name_of(command.split("\0")) or f"process {pid}")
     return sorted(found)
+
+
+def _name_of(command: t.Sequence[str]) -> str | None:
+    """What QEMU's option ``-name [guest=]NAME,...`` says; in its options ``,,`` is a comma."""
+    given = next((value for option, value in zip(command, command[1:]) if option in ("-name", "--name")), "")
+    options = [option.replace("\1", ",") for option in given.replace(",,", "\1").split(",")]
+    named = (option.partition("=") for option in options)
+    return (
+        next((value if equals else name for name, equals, value in named if name == "guest" or not equals), None)
+        or None
+    )

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -74,7 +73,8 @@ class Host:
     def read(self, path: str) -> str | None:
         """A file's text, None where there is none or the kernel does not give it."""
         try:
-            with open(self._at(path), encoding="utf-8", errors="surrogateescape") as file:
+            # Line ends as they are: what is written again must be the same bytes.
+            with open(self._at(path), encoding="utf-8", errors="surrogateescape", newline="") as file:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
@@ -111,6 +111,15 @@ class Host:
 
     def runs_systemd(self) -> bool:
         return self.exists("/run/systemd/system")
+
+    def holders(self, paths: t.Collection[str]) -> list[str]:
+        """The programs that have one of these files open: ``systemd (1)``."""
+        found = []
+        for pid in filter(str.isdigit, self.names("/proc")):
+            folder = f"/proc/{pid}/fd"
+            if any(self.link(f"{folder}/{number}") in paths for number in self.names(folder)):
+                found.append(f"{self.word(f'/proc/{pid}/comm')} ({pid})")
+        return found
 
     def has_tool(self, name: str) -> bool:
         return any(self.exists(f"{folder}/{name}") for folder in _PATH.split(":"))
@@ -175,11 +184,13 @@ class Host:
 
     @staticmethod
     def _write(path: str, text: str) -> None:
+        # Where a link leads, as a link of the administrator's stays one.
+        path = os.path.realpath(path)
         folder = os.path.dirname(path)
         os.makedirs(folder, exist_ok=True)
         descriptor, new = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(path)}.")
         try:
-            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.write(text)
                 file.flush()
                 _like(path, file.fileno(), 0o755 if text.startswith("#!") else 0o644)
@@ -200,14 +211,16 @@ def _like(path: str, descriptor: int, mode: int) -> None:
     except FileNotFoundError:
         os.fchmod(descriptor, mode)
         return
-    os.fchmod(descriptor, stat.S_IMODE(there.st_mode))
+    # In this order: a new owner takes away setuid.
     os.fchown(descriptor, there.st_uid, there.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(there.st_mode))
 
 
 def _keep_label(path: str, new: str) -> None:
     """The security label, where there is one: a file in /etc with that of a temporary file is not read by services."""
     with contextlib.suppress(OSError):
-        shutil.copystat(path, new) if os.path.exists(path) else None
+        for name in os.listxattr(path):
+            os.setxattr(new, name, os.getxattr(path, name))
 
 
 def _sync(folder: str) -> None:

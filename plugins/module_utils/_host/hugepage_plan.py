@@ -83,6 +83,8 @@ def plan_hugepages(
         at_boot = "service" if nodes and not knows_nodes_at_boot(host) else "kernel_args"
     first: dict[str, int] = read_record(host, _RECORD).get("first", {})
     pools = read_pools(host)
+    if wanted and default_size is not None:
+        _check_default(default_size, pools, at_boot)
     covered = {(pool.size, pool.node): pool.count for pool in pools for one in wanted if _covers(one, pool)}
     given_back = [_wanted(key, count) for key, count in first.items() if _place(key) not in covered]
     mounted = {one.size for one in wanted if one.count} if mounts else set()
@@ -98,9 +100,20 @@ def plan_hugepages(
         units=units,
         first=kept,
         recorded=record_changes(host, _RECORD, {"first": kept}),
-        kernel_args=tuple(boot_arguments(wanted, default_size)) if at_boot == "kernel_args" else (),
+        kernel_args=tuple(boot_arguments(wanted, default_size)) if wanted and at_boot == "kernel_args" else (),
         lasting=at_boot != "none",
     )
+
+
+def _check_default(size: int, pools: t.Iterable[Pool], at_boot: str) -> None:
+    """:raises DeclarationError: for a size that this kernel has not, or that nothing would set."""
+    sizes = sorted({pool.size for pool in pools})
+    if size not in sizes:
+        known = ", ".join(map(format_size, sizes)) or "none"
+        raise DeclarationError([Problem("default_size", f"is {format_size(size)}: this kernel has pages of {known}")])
+    if at_boot != "kernel_args":
+        message = f"is set by a kernel argument, and at_boot is {at_boot}: take kernel_args, or leave it out"
+        raise DeclarationError([Problem("default_size", message)])
 
 
 def apply_hugepages(host: Host, plan: HugepagePlan, seconds: float) -> list[Missing]:

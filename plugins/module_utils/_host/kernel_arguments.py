@@ -16,7 +16,17 @@ from collections import Counter
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
 
-__all__ = ["SYSTEMS_OWN", "conflicts", "key_of", "lacking", "problems_of", "split", "with_ours", "without"]
+__all__ = [
+    "SYSTEMS_OWN",
+    "conflicts",
+    "families",
+    "key_of",
+    "lacking",
+    "problems_of",
+    "split",
+    "with_ours",
+    "without",
+]
 
 #: Arguments that the boot loader's tools put on each line themselves.
 SYSTEMS_OWN = re.compile(r"(root|rootflags|rootfstype|BOOT_IMAGE|initrd|ostree|resume)=|ro$|rw$")
@@ -50,6 +60,9 @@ _REPEATED = frozenset(
     )
 )
 
+#: Of x86 and of arm64 with pages of 4 KiB.
+_DEFAULT_SIZE = "2M"
+
 _TOKEN = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 
 #: What GRUB's configuration, its shell or grubby would take for something else than text.
@@ -67,6 +80,18 @@ def key_of(argument: str) -> str:
     return argument.partition("=")[0].replace("-", "_")
 
 
+def families(line: t.Iterable[str]) -> dict[str, list[str]]:
+    """A line by what must stay in order: arguments of one name, and those of huge pages among each other.
+
+    Two lines mean the same where these are equal.
+    """
+    found: dict[str, list[str]] = {}
+    for argument in line:
+        key = key_of(argument)
+        found.setdefault("hugepages" if key in _PAIRED else key, []).append(argument)
+    return found
+
+
 def problems_of(arguments: t.Sequence[str], place: str = "args") -> list[Problem]:
     """What is wrong with declared arguments; ``place[N]`` is where."""
     problems = []
@@ -75,6 +100,8 @@ def problems_of(arguments: t.Sequence[str], place: str = "args") -> list[Problem
         path, key = f"{place}[{index}]", key_of(argument)
         if not argument.strip():
             problems.append(Problem(path, "is empty: leave it out"))
+        elif argument in ("None", "True", "False"):
+            problems.append(Problem(path, f"{argument!r} is what YAML makes of no text: write the argument in quotes"))
         elif argument == "--" or argument.startswith(("=", "-")):
             problems.append(Problem(path, f"{argument!r} names no parameter: write name or name=value"))
         elif re.search(r"\s", argument):
@@ -84,7 +111,7 @@ def problems_of(arguments: t.Sequence[str], place: str = "args") -> list[Problem
             problems.append(Problem(path, f"{argument!r} has {what}, which boot loaders take for their own syntax"))
         elif key in seen and key not in _REPEATED:
             problems.append(Problem(path, f"{argument!r} comes after {seen[key]!r}: the kernel takes one {key}"))
-        elif argument in arguments[:index] and key not in _PAIRED:
+        elif argument in arguments[:index] and key != "hugepages":
             problems.append(Problem(path, f"{argument!r} is there twice: leave one out"))
         seen.setdefault(key, argument)
     return problems
@@ -110,16 +137,36 @@ def with_ours(others: t.Sequence[str], wanted: t.Iterable[str]) -> list[str]:
 
 def conflicts(others: t.Iterable[str], wanted: t.Iterable[str]) -> list[tuple[str, str]]:
     """(wanted, theirs): arguments that others have set otherwise, of which the kernel takes one."""
+    others, wanted = list(others), list(wanted)
     theirs: dict[str, list[str]] = {}
     for argument in others:
         theirs.setdefault(key_of(argument), []).append(argument)
+    sizes = [line for line in (*others, *wanted) if key_of(line) == "default_hugepagesz"]
+    default = sizes[-1].partition("=")[2] if sizes else _DEFAULT_SIZE
+    their_pools = _pools(others, default)
     return [
+        (argument, their_pools[size])
+        for size, argument in _pools(wanted, default).items()
+        if their_pools.get(size, argument) != argument
+    ] + [
         (argument, other)
         for argument in wanted
         if key_of(argument) not in _REPEATED
         for other in theirs.get(key_of(argument), ())
         if other != argument
     ]
+
+
+def _pools(line: t.Iterable[str], default: str) -> dict[str, str]:
+    """Size of pages -> the argument that has their count. One before any size is for pages of the default size."""
+    pools, size = {}, default
+    for argument in line:
+        key, _equals, value = argument.partition("=")
+        if key == "hugepagesz":
+            size = value
+        elif key == "hugepages":
+            pools[size.upper()] = argument
+    return pools
 
 
 def lacking(line: t.Iterable[str], wanted: t.Iterable[str]) -> list[str]:

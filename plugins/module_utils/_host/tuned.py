@@ -16,7 +16,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import split
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import (
@@ -129,6 +129,8 @@ def apply_tuned(host: Host, plan: TunedPlan) -> None:
     profile = ("auto_profile",) if plan.automatic else ("profile", *plan.after.split()) if plan.after else ("off",)
     with recorded_around(host, plan.record, plan.recorded):
         host.must_run("tuned-adm", *profile)
+        if not plan.automatic and active_profile(host) != plan.after:
+            raise RtvirtError(f"TuneD was told to take {plan.after or 'no profile'}, and has {active_profile(host)!r}")
         if _menu_is_stale(host):
             host.must_run("update-grub")
             host.settle("/boot")

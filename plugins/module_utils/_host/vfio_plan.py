@@ -71,13 +71,15 @@ class VfioPlan:
 
 
 def plan_vfio(host: Host, selectors: t.Sequence[Selector], method: Method = "driver_override") -> VfioPlan:
-    """:raises DeclarationError: for what :func:`select` refuses, and ids that others have too."""
+    """:raises DeclarationError: for what :func:`select` refuses, ids that others have too, and what a VM has."""
     before: dict[str, str] = read_record(host, _RECORD).get("drivers", {})
     devices = select(host, selectors, before) if selectors else []
     if method == "ids":
         _check_ids(host, devices)
-    unbound = [device for device in devices if device.driver != VFIO]
     first = {device.address: before.get(device.address, device.driver) for device in devices}
+    returned = {address: driver for address, driver in before.items() if address not in first}
+    _check_holders(host, returned)
+    unbound = [device for device in devices if device.driver != VFIO]
     now = method == "driver_override" and has_iommu(host) is True
     files = binding_files(host, devices, method, first.values())
     built_in = method == "ids" and bool(devices) and is_built_in(host)
@@ -85,7 +87,7 @@ def plan_vfio(host: Host, selectors: t.Sequence[Selector], method: Method = "dri
         devices=tuple(devices),
         bound=tuple(unbound) if now else (),
         staged=() if now else tuple(unbound),
-        returned={address: driver for address, driver in before.items() if address not in first},
+        returned=returned,
         settings=plan_settings(host, _FILES_RECORD, Settings(files)),
         first=first,
         recorded=record_changes(host, _RECORD, {"drivers": first}),
@@ -102,6 +104,19 @@ def _check_ids(host: Host, devices: t.Sequence[Device]) -> None:
         for other in read_devices(host)
         if f"{other.vendor}:{other.device}" in ids and other.address not in declared
     ]  # fmt: skip
+    if problems:
+        raise DeclarationError(problems)
+
+
+def _check_holders(host: Host, returned: t.Iterable[str]) -> None:
+    """:raises DeclarationError: for a device to be given back that a program has: the kernel would wait for its end."""
+    problems = []
+    for address in returned:
+        group = host.target(f"/sys/bus/pci/devices/{address}/iommu_group")
+        holders = host.holders({f"/dev/vfio/{group}"}) if group else []
+        if holders:
+            message = f"would give back {address}, which {', '.join(holders)} has: stop that virtual machine first"
+            problems.append(Problem("devices", message))
     if problems:
         raise DeclarationError(problems)
 

@@ -69,14 +69,8 @@ def choose(watchdogs: t.Sequence[Watchdog], pattern: str | None) -> Watchdog:
 
 def holders(host: Host, name: str) -> list[str]:
     """The programs that have a watchdog open, and so feed it: ``systemd (1)``."""
-    found = []
     # The first one has an older name too.
-    devices = {f"/dev/{name}", *(["/dev/watchdog"] if name == "watchdog0" else [])}
-    for pid in filter(str.isdigit, host.names("/proc")):
-        folder = f"/proc/{pid}/fd"
-        if any(host.link(f"{folder}/{number}") in devices for number in host.names(folder)):
-            found.append(f"{host.word(f'/proc/{pid}/comm')} ({pid})")
-    return found
+    return host.holders({f"/dev/{name}", *(["/dev/watchdog"] if name == "watchdog0" else [])})
 
 
 def files_of(

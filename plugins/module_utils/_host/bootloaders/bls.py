@@ -31,11 +31,11 @@ def bls_entries(host: Host) -> list[Entry]:
             variables[name] = value
     found = []
     for name in host.names(_FOLDER):
-        if not name.endswith(".conf") or "-rescue" in name:
+        if not name.endswith(".conf") or name.startswith(".") or "-rescue" in name:
             continue
         title, options = name[: -len(".conf")], []
         for line in (host.read(f"{_FOLDER}/{name}") or "").splitlines():
-            key, _space, value = line.strip().partition(" ")
+            key, value = [*line.split(None, 1), "", ""][:2]
             if key == "title":
                 title = value.strip()
             elif key == "options":

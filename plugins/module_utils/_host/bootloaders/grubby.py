@@ -18,7 +18,7 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Entry, Exchange, Steps
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import key_of, lacking, split
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import families, split
 
 __all__ = ["Grubby"]
 
@@ -54,18 +54,20 @@ class Grubby:
         return found
 
     def steps(self, entries: t.Sequence[Entry], exchange: Exchange) -> Steps:
-        lines = [exchange.of(entry.arguments) for entry in entries]
-        names = {key_of(new) for entry, line in zip(entries, lines) for new in lacking(entry.arguments, line)}
-        added = [[one for one in line if key_of(one) in names] for line in lines]
-        gone = {old: None for entry, line in zip(entries, lines) for old in lacking(line, entry.arguments)}
-        for entry, line, adds in zip(entries, lines, added):
-            stays = [old for old in gone if old in line and key_of(old) not in names]
-            if adds != added[0] or stays:
+        # What grubby adds takes away all of its name. So a family that differs goes as a whole and comes anew.
+        before = [families(entry.arguments) for entry in entries]
+        after = [families(exchange.of(entry.arguments)) for entry in entries]
+        pairs = list(zip(before, after))
+        changed = {name: None for old, new in pairs for name in {**old, **new} if old.get(name) != new.get(name)}
+        added = [[argument for name in new if name in changed for argument in new[name]] for new in after]
+        for entry, adds in zip(entries, added):
+            if adds != added[0]:
                 raise RtvirtError(
                     f"grubby changes all boot entries alike, and {entry.title!r} is to have other arguments than"
-                    f" {entries[0].title!r}: {' '.join(adds + stays)} and {' '.join(added[0])}; make them alike first"
+                    f" {entries[0].title!r}: {' '.join(adds)} and {' '.join(added[0])}; make them alike first"
                 )
-        removed = [re.escape(old) for old in gone if key_of(old) not in names]
+        gone = [name for name in changed if name not in after[0]]
+        removed = [one for name in gone for one in _removing([line.get(name, []) for line in before])]
         options = {"--remove-args": " ".join(removed), "--args": " ".join(added[0])}
         given = [f"{option}={value}" for option, value in options.items() if value]
         return Steps((), ("grubby", "--update-kernel=ALL", *given))
@@ -80,3 +82,15 @@ class Grubby:
         if release is None:
             raise RtvirtError("grubby always has a kernel that boots: name one")
         return self.default_steps(release)
+
+
+def _removing(lines: t.Sequence[t.Sequence[str]]) -> list[str]:
+    """What has grubby remove all of one family from each line.
+
+    By value it removes the first one alone. By name it leaves every second of neighbours, so a name is there as often
+    as its arguments are.
+    """
+    longest = max(lines, key=len)
+    if len(longest) > 1:
+        return [re.escape(argument.partition("=")[0]) for argument in longest]
+    return [re.escape(argument) for argument in dict.fromkeys(argument for line in lines for argument in line)]

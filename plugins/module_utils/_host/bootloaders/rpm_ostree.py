@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Entry, Exchange, Steps
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import lacking, split
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import families, split
 
 __all__ = ["RpmOstree"]
 
@@ -35,9 +35,11 @@ class RpmOstree:
 
     def steps(self, entries: t.Sequence[Entry], exchange: Exchange) -> Steps:
         (entry,) = entries
-        line = exchange.of(entry.arguments)
-        gone, new = lacking(line, entry.arguments), lacking(entry.arguments, line)
-        options = [f"--delete={one}" for one in gone] + [f"--append={one}" for one in new]
+        # It appends at the end. So a family that differs goes as a whole, and comes anew in order.
+        old, new = families(entry.arguments), families(exchange.of(entry.arguments))
+        changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        options = [f"--delete={one}" for name in changed for one in old.get(name, ())]
+        options += [f"--append={one}" for name in changed for one in new.get(name, ())]
         return Steps((), ("rpm-ostree", "kargs", *options))
 
     def default_kernel(self) -> str | None:

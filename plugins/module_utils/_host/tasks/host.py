@@ -10,10 +10,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import CmdlinePlan, apply_cmdline, plan_cmdline
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import (
+    CmdlinePlan,
+    apply_cmdline,
+    has_owners,
+    plan_cmdline,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import lacking
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import key_of, lacking
 from ansible_collections.rtvirt.core.plugins.module_utils._host.task import Planned, Result
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import (
     default_kernel,
@@ -41,11 +46,29 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
+#: What runs of huge pages and of the IOMMU without these, or with others, is no reason to reboot.
+_NO_REASON = ("default_hugepagesz", "hugepagesz", "hugepages", "intel_iommu", "iommu", "vfio_pci.ids")
+
+
 def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
-    """:raises DeclarationError: for all that is wrong in any part."""
-    parts = _planned_parts(params, host)
+    """:raises DeclarationError: for all that is wrong in any part, and with the kernel arguments of the others."""
+    parts: dict[str, Planned] = {}
+    problems: list[Problem] = []
+    for name, part in _PARTS.items():
+        if params[name] is not None:
+            try:
+                parts[name] = part.plan(params[name], host)
+            except DeclarationError as error:
+                problems += [replace(problem, path=f"{name}.{problem.path}") for problem in error.problems]
     predicted = {name: part.predict() for name, part in parts.items()}
-    checked = _cmdline(host, predicted)
+    of_tuned = rt_host_prep.tuned_arguments(params["rt_host_prep"], host) if "rt_host_prep" in parts else None
+    checked = None
+    try:
+        checked = _cmdline(host, predicted, of_tuned)
+    except DeclarationError as error:
+        problems += error.problems
+    if problems:
+        raise DeclarationError(problems)
 
     def apply() -> Result:
         done = {name: part.apply() for name, part in parts.items()}
@@ -58,26 +81,12 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
     return Planned(lambda: _result(predicted, checked), apply)
 
 
-def _planned_parts(params: t.Mapping[str, t.Any], host: Host) -> dict[str, Planned]:
-    """The declared parts. :raises DeclarationError: for the problems of all of them together."""
-    planned, problems = {}, []
-    for name, part in _PARTS.items():
-        if params[name] is None:
-            continue
-        try:
-            planned[name] = part.plan(params[name], host)
-        except DeclarationError as error:
-            problems += [replace(problem, path=f"{name}.{problem.path}") for problem in error.problems]
-    if problems:
-        raise DeclarationError(problems)
-    return planned
-
-
-def _cmdline(host: Host, parts: t.Mapping[str, Result]) -> CmdlinePlan | None:
-    """The kernel's arguments of the parts that have some, or had; each owns its own."""
+def _cmdline(host: Host, parts: t.Mapping[str, Result], of_tuned: t.Sequence[str] | None = None) -> CmdlinePlan | None:
+    """The kernel's arguments of all parts, each of which owns its own. None where there are none, and were none."""
     arguments = {name: part["kernel_args"] for name, part in parts.items() if "kernel_args" in part}
-    places = {name: f"{name}.kernel_args" for name in arguments}
-    return plan_cmdline(host, arguments, places) if arguments else None
+    if not any(arguments.values()) and not (arguments and has_owners(host)):
+        return None
+    return plan_cmdline(host, arguments, {name: f"{name}.kernel_args" for name in arguments}, of_tuned=of_tuned)
 
 
 def _result(parts: t.Mapping[str, Result], cmdline: CmdlinePlan | None) -> Result:
@@ -86,9 +95,8 @@ def _result(parts: t.Mapping[str, Result], cmdline: CmdlinePlan | None) -> Resul
     if cmdline:
         told["kernel_cmdline"] = kernel_cmdline.described(cmdline)
         if "rt_host_prep" in parts:
-            # What runs of huge pages and of the IOMMU without its arguments is no reason to reboot.
-            wanted = parts["rt_host_prep"]["kernel_args"]
-            waiting = waiting or bool(lacking(cmdline.running, wanted) or cmdline.leftover)
+            leftover = [one for one in cmdline.leftover if key_of(one) not in _NO_REASON]
+            waiting = waiting or bool(lacking(cmdline.running, parts["rt_host_prep"]["kernel_args"]) or leftover)
     return {
         **{name: {key: value for key, value in part.items() if key not in _ALL} for name, part in told.items()},
         "changed": any(part["changed"] for part in told.values()),

@@ -27,6 +27,9 @@ ARGUMENTS: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
+#: DPDK's Linux guide, "Bifurcated Driver": DPDK works beside these, and needs no binding.
+_BIFURCATED = ("mlx4_core", "mlx5_core")
+
 #: AMD's IOMMU is in use where the firmware has it on: there is no amd_iommu=on.
 _KERNEL_ARGS = {"intel": ["intel_iommu=on", "iommu=pt"]}
 
@@ -44,7 +47,12 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
     ]
     planned = plan_vfio(host, selectors, params["method"])
     own = _KERNEL_ARGS.get(read_features(host).vendor, ["iommu=pt"]) if declared else []
-    result = {**_described(planned), "kernel_args": [*own, *planned.kernel_args]}
+    remarks = [
+        f"{device.address}: DPDK and {driver} share a card, and bound to vfio-pci it is for one virtual machine alone"
+        for device in planned.devices
+        if (driver := planned.first[device.address]) in _BIFURCATED
+    ]
+    result = {**_described(planned), "kernel_args": [*own, *planned.kernel_args], "warnings": remarks}
 
     def apply() -> Result:
         if planned.changed:

@@ -30,6 +30,10 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
         )
     if state == "present" and not args:
         raise DeclarationError([Problem("args", "is empty: write arguments, or state: absent to remove the owner's")])
+    if state == "exact" and not args:
+        raise DeclarationError(
+            [Problem("args", "is empty: with state: exact no entry would keep any; write arguments")]
+        )
     owner = params["owner"]
     planned = plan_cmdline(host, {owner: args}, {owner: "args"}, exact=owner if state == "exact" else None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import running_arguments
 from ansible_collections.rtvirt.core.plugins.module_utils._host.features import read_features
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
@@ -50,14 +50,14 @@ _TUNED = ("realtime", "cpu-partitioning", "openshift-node-performance", "seapath
 
 
 def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
-    """:raises DeclarationError: for CPUs that cannot be divided so, and a profile that there is not.
-    :raises RtvirtError: where TuneD's profile sets the same.
-    """
+    """:raises DeclarationError: for CPUs that cannot be divided so, and TuneD without the profile or in the way."""
     by_tuned = params["tuned_profile"] is not None
     wanted, told = _wanted(params, host)
     tuned = plan_tuned(host, ours=by_tuned)
     if params["state"] == "present" and not by_tuned:
-        _check_tuned(tuned.after)
+        problem = _of_tuned(tuned.after)
+        if problem:
+            raise DeclarationError([problem])
     planned = plan_settings(host, _RECORD, wanted)
     changed, diff = planned.changed or tuned.changed, _described(planned, tuned)
 
@@ -114,13 +114,23 @@ def _wanted(params: t.Mapping[str, t.Any], host: Host) -> tuple[Settings, dict[s
     return settings_of(cpus, params["workload"], features), {**result, **told}
 
 
-def _check_tuned(profile: str) -> None:
-    """:raises RtvirtError: where TuneD's profile sets the same."""
-    if any(name in profile for name in _TUNED):
-        raise RtvirtError(
-            f"TuneD's profile {profile} prepares this host already, and both would write the same: have TuneD do it"
-            " (tuned_profile), or choose another profile (tuned-adm off)"
-        )
+def _of_tuned(profile: str) -> Problem | None:
+    """What is wrong where TuneD's profile sets the same."""
+    if not any(name in profile for name in _TUNED):
+        return None
+    message = (
+        f"is not given, and TuneD's profile {profile} prepares this host already, so that both would write the same"
+    )
+    return Problem("tuned_profile", f"{message}: have TuneD do it, or choose another profile (tuned-adm off)")
+
+
+def tuned_arguments(params: t.Mapping[str, t.Any], host: Host) -> list[str]:
+    """What TuneD will want of the kernel's command line after the task, as far as that is known before it.
+
+    Which arguments another profile has is known when TuneD has taken it.
+    """
+    tuned = plan_tuned(host, ours=params["tuned_profile"] is not None)
+    return boot_arguments(host) if tuned.before == tuned.after else []
 
 
 def _described(plan: SettingsPlan, tuned: TunedPlan) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
 
 M = t.TypeVar("M", bound="Machine")
+DEBIANS = 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n'
 KERNELS = ("6.1.0-28-rt-amd64", "6.1.0-28-amd64")
 
 
@@ -49,13 +50,11 @@ class Machine(Tree):
 # Debian
 
 
-def debian(
-    root: Path,
-    *,
-    settings: str = 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n',
-    kind: type[M] = Machine,
-) -> M:
-    machine = kind(root)
+def debian(root: Path, *, settings: str = DEBIANS) -> Machine:
+    return debianized(Machine(root), settings)
+
+
+def debianized(machine: M, settings: str = DEBIANS) -> M:
     machine.put("/etc/default/grub", settings)
     machine.has("update-grub", lambda *_arguments: _update_grub(machine))
     _update_grub(machine)

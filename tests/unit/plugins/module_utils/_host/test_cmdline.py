@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import kernel_cmdline
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.bootloader_tools import (
@@ -44,8 +45,8 @@ def run(machine: Machine, *args: str, check: bool = False, state: str = "present
 
 
 def lines(machine: Machine) -> list[list[str]]:
-    """Every entry's arguments as they are, told by a run that declares nothing."""
-    return [entry["args"] for entry in run(machine, state="absent", owner="nobody", check=True)["entries"]]
+    """Every entry's arguments as they are."""
+    return [list(entry.arguments) for entry in find_bootloader(machine).entries()]
 
 
 def test_every_entry_gets_what_is_declared(machine: Machine) -> None:
@@ -98,7 +99,7 @@ def test_another_value_takes_the_place_of_the_first(machine: Machine) -> None:
     assert not run(machine, "hugepages=60", "nohz_full=2-3")["changed"]
     run(machine, "hugepages=6", "nohz_full=2-3")  # no part of 60
     for line in lines(machine):
-        assert line[-2:] == ["hugepages=6", "nohz_full=2-3"]
+        assert {*line[-2:]} == {"hugepages=6", "nohz_full=2-3"}
         assert sum(one.startswith("hugepages=") for one in line) == 1
 
 
@@ -127,6 +128,57 @@ def test_names_that_stand_there_more_than_once_keep_their_order(machine: Machine
     run(machine, state="absent")
     # grubby moves what others have of a name that it adds to.
     assert [sorted(line) for line in lines(machine)] == [sorted(line) for line in before]
+
+
+PAGES = ["hugepagesz=1G", "hugepages=4", "hugepagesz=2M", "hugepages=512"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (PAGES, [*PAGES[:1], "hugepages=8", *PAGES[2:]]),
+        (PAGES, [*PAGES[:1], "hugepages=512", *PAGES[2:3], "hugepages=4"]),
+        (PAGES, PAGES[2:] + PAGES[:2]),
+        ([*PAGES[:3], "hugepages=4"], PAGES),
+        (["console=ttyS0", "console=ttyS1"], ["console=ttyS1", "console=ttyS0"]),
+    ],
+)
+def test_what_counts_by_its_order_is_exchanged_in_order(machine: Machine, first: list[str], then: list[str]) -> None:
+    """grubby's own way mixes up the pairs; a comparison without an order does not see that."""
+    before = lines(machine)
+    run(machine, *first)
+    for wanted in (first, then):
+        run(machine, *wanted)
+        for line in lines(machine):
+            assert [one for one in line if one in wanted] == wanted
+        assert not run(machine, *wanted)["changed"]
+    run(machine, state="absent")
+    assert [sorted(line) for line in lines(machine)] == [sorted(line) for line in before]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("hugepagesz=1G hugepages=4", ["hugepagesz=1G", "hugepages=0:4,1:8"]),
+        # Before any size, pages are of the default size.
+        ("hugepages=100", ["hugepagesz=2M", "hugepages=64"]),
+        ("default_hugepagesz=1G hugepages=4", ["hugepagesz=1g", "hugepages=8"]),
+    ],
+)
+def test_huge_pages_of_somebody_else(theirs: str, ours: list[str], tmp_path: Path) -> None:
+    machine = debian(tmp_path, settings=f'GRUB_CMDLINE_LINUX="{theirs}"\n')
+    with pytest.raises(DeclarationError, match=rf"args\[1\]: '{ours[1]}': '{theirs.split()[-1]}' is there already"):
+        run(machine, *ours)
+    # Another size is nobody's concern, and the same is.
+    run(machine, "hugepagesz=16G", "hugepages=1")
+    run(machine, *ours[:1], theirs.split()[-1])
+
+
+def test_huge_pages_of_two_owners(tmp_path: Path) -> None:
+    machine = debian(tmp_path)
+    run(machine, *PAGES, owner="one")
+    with pytest.raises(DeclarationError, match=r"args\[1\]: 'hugepages=5': owner 'one' has set 'hugepages=4'"):
+        run(machine, "hugepagesz=1G", "hugepages=5", owner="other")
 
 
 def test_owners_do_not_touch_each_other(machine: Machine) -> None:
@@ -215,7 +267,9 @@ def test_a_tool_that_fails_is_told_and_the_next_run_completes(tool: str, tmp_pat
         run(machine, "hugepages=6", "nohz_full=2")
     machine.tools[tool] = real
     assert run(machine, "hugepages=6", "nohz_full=2")["changed"]
-    assert lines(machine) == [[*line, "hugepages=6", "nohz_full=2"] for line in before]
+    assert [sorted(line) for line in lines(machine)] == [
+        sorted([*line, "hugepages=6", "nohz_full=2"]) for line in before
+    ]
     assert not run(machine, "hugepages=6", "nohz_full=2")["changed"]
     run(machine, state="absent")
     assert lines(machine) == before
@@ -331,6 +385,8 @@ MISTAKES = [
     ([""], "present", "args[0]", "is empty"),
     (["  "], "present", "args[0]", "is empty"),
     (["quiet", "isolcpus=2 nohz_full=2"], "present", "args[1]", "has a space"),
+    (["None"], "present", "args[0]", "in quotes"),
+    (["quiet", "True"], "present", "args[1]", "in quotes"),
     (["=on"], "present", "args[0]", "names no parameter"),
     (["--"], "present", "args[0]", "names no parameter"),
     (["-x"], "present", "args[0]", "names no parameter"),
@@ -346,7 +402,9 @@ MISTAKES = [
     (["console=tty0", "console=tty0"], "present", "args[1]", "is there twice"),
     (["rcu-nocbs=2", "rcu_nocbs=3"], "present", "args[1]", "the kernel takes one rcu_nocbs"),
     (["quiet"], "absent", "args", "state: absent"),
+    (["hugepagesz=1G", "hugepages=1", "hugepagesz=1G", "hugepages=2"], "present", "args[2]", "is there twice"),
     ([], "present", "args", "is empty"),
+    ([], "exact", "args", "is empty"),
 ]
 
 

@@ -98,8 +98,12 @@ SCENARIOS = {
     ),
     "host": Scenario(
         test_host.laid_out,
-        lambda machine: test_host.run(machine, rt_host_prep=test_host.CPUS, hugepages=test_host.POOLS),
-        lambda machine: test_host.run(machine, rt_host_prep=test_host.ABSENT, hugepages=test_host.ABSENT),
+        lambda machine: test_host.run(
+            machine, rt_host_prep=test_host.CPUS, hugepages=test_host.POOLS, default_kernel=test_host.REALTIME
+        ),
+        lambda machine: test_host.run(
+            machine, rt_host_prep=test_host.ABSENT, hugepages=test_host.ABSENT, default_kernel=test_host.ABSENT
+        ),
     ),
     "iommu_vfio": vfio("driver_override"),
     "iommu_vfio ids": vfio("ids"),

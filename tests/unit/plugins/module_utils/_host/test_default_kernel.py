@@ -139,3 +139,12 @@ def test_a_cpu_on_which_kvm_does_not_start_with_it(machine: Machine, kernel: str
     machine.put("/proc/cpuinfo", f"processor\t: 0\nflags\t\t: {flags}\n")
     assert ["constant_tsc" in one for one in run(machine, kernel, check=True)["warnings"]] == [True] * warned
     assert run(machine, None, state="absent")["warnings"] == []
+
+
+def test_a_tool_that_sets_nothing_is_found_out(machine: Machine) -> None:
+    """grubby ends with status 0 whatever it has done."""
+    for tool in ("grubby", "update-grub"):
+        if tool in machine.tools:
+            machine.has(tool, lambda *_given: Ran(0, f"/boot/vmlinuz-{PLAIN}\n", ""))
+    with pytest.raises(RtvirtError, match=rf"was told to boot \S+-rt-amd64, and is to boot ({PLAIN}|its own choice)"):
+        run(machine)

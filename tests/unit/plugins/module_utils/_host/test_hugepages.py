@@ -327,6 +327,8 @@ MISTAKES: list[tuple[list[dict[str, t.Any]], dict[str, t.Any], str, str]] = [
     ([pool("2M", 1)], {"reserve": "much"}, "reserve", "much"),
     ([pool("2M", 1)], {"reserve": "-1Gi"}, "reserve", "-1Gi"),
     ([pool("2M", 1)], {"default_size": "3"}, "default_size", "such as 2M or 1G"),
+    ([pool("2M", 1)], {"default_size": "4M"}, "default_size", "this kernel has pages of 2M, 1G"),
+    ([pool("2M", 1)], {"default_size": "1G", "at_boot": "service"}, "default_size", "take kernel_args"),
     ([pool("2M", 1)], {"wait_timeout": -1}, "wait_timeout", "write 0 or more"),
 ]
 

@@ -406,3 +406,37 @@ def test_host_info_tells_of_groups(machine: Machine) -> None:
     assert not devices[NEIGHBOUR]["viable"]
     assert devices[NEIGHBOUR]["in_the_way"] == ["0000:05:00.1"]
     assert devices[DISK]["pci_device_selector"] == "144D:A808"
+
+
+def test_a_card_that_a_vm_has_is_not_given_back(machine: Machine) -> None:
+    run(machine, entry(address=NIC))
+    machine.put("/proc/4711/comm", "qemu-system-x86\n")
+    (machine.root / "proc/4711/fd").mkdir()
+    (machine.root / "proc/4711/fd/9").symlink_to("/dev/vfio/1")
+    files = machine.files()
+    for check in (True, False):
+        with pytest.raises(
+            DeclarationError, match=rf"devices: would give back {NIC}, which qemu-system-x86 \(4711\) has: stop"
+        ):
+            run(machine, state="absent", check=check)
+    assert (machine.files(), machine.driver(NIC)) == (files, "vfio-pci")
+    assert not run(machine, entry(address=NIC))["changed"]
+
+
+def test_a_driver_that_shares_its_card_with_dpdk(machine: Machine) -> None:
+    machine.native[NIC] = "mlx5_core"
+    machine.tell("/sys/bus/pci/drivers_probe", NIC)
+    assert "mlx5_core share a card" in run(machine, entry(address=NIC))["warnings"][0]
+    assert len(run(machine, entry(address=NIC))["warnings"]) == 1
+    assert run(machine, entry(address=SECOND))["warnings"] == []
+
+
+def test_virtual_functions_and_mediated_devices_are_told(machine: Machine) -> None:
+    devices = machine.root / "sys/bus/pci/devices"
+    (devices / NIC / "virtfn0").symlink_to(f"../{SECOND}")
+    (devices / SECOND / "physfn").symlink_to(f"../{NIC}")
+    (devices / NIC / "mdev_supported_types/i915-GVTg_V5_4").mkdir(parents=True)
+    told = {one["address"]: one for one in facts_of(machine)["pci_devices"]}
+    assert (told[NIC]["virtual_functions"], told[NIC]["physical_function"]) == ([SECOND], None)
+    assert (told[SECOND]["virtual_functions"], told[SECOND]["physical_function"]) == ([], NIC)
+    assert (told[NIC]["mdev_types"], told[SECOND]["mdev_types"]) == (["i915-GVTg_V5_4"], [])

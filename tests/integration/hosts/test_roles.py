@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Roles on a host, by themselves: what they would do, and a reboot that is refused. prepare_hosts is Molecule's."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.rtvirt.core.tests.integration.hosts.lab import LabHost
+
+ROLES = {
+    "realtime_host": {"realtime_host_isolated_cpus": "3", "realtime_host_kernel": "realtime"},
+    "hugepages": {"hugepages_pools": [{"size": "2M", "count": 8, "node": 1}], "hugepages_reserve": "512Mi"},
+    "vfio": {"vfio_devices": [{"address": "0000:01:00.0"}]},
+    "nested_kvm": {"nested_kvm_enabled": False},
+}
+#: What stands for a VM: the reboot looks at the programs that run, whoever has started them.
+VM = "exec -a /usr/bin/qemu-system-x86_64 python3 -c 'import time; time.sleep(600)' -name guest=rt1,debug-threads=on"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_tells_what_it_would_do(lab: LabHost, role: str) -> None:
+    task = {"ansible.builtin.include_role": {"name": f"rtvirt.core.{role}", "public": True}, "vars": ROLES[role]}
+    told = {"ansible.builtin.debug": {"msg": f"{{{{ [{role}_result, {role}_reboot_required] }}}}"}}
+    files = "find /etc /boot /var/lib/rtvirt -newercm /run/before"
+    lab.shell("touch /run/before; sleep 1.1")
+    result, reboot_required = lab.play(task, told, check=True).results[1]["msg"]
+    assert result["changed"]
+    assert reboot_required == result["reboot_required"] == (role == "realtime_host")
+    assert lab.shell(f"{files} 2>/dev/null || true") == ""
+
+
+def test_a_host_that_runs_a_vm_is_not_rebooted(lab: LabHost) -> None:
+    boot = lab.boot()
+    vm = lab.shell(f'setsid bash -c "{VM}" </dev/null >/dev/null 2>&1 & sleep 1; echo $!')
+    try:
+        task: dict[str, t.Any] = {"ansible.builtin.include_role": {"name": "rtvirt.core.host_reboot"}}
+        assert "is not rebooted, as it runs rt1: stop them" in lab.play(task).output
+    finally:
+        lab.shell(f"kill {vm}")
+    assert lab.boot() == boot
