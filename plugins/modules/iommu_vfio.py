@@ -89,7 +89,8 @@ EXAMPLES = r"""
 RETURN = r"""
 devices:
   description:
-    - The devices. C(driver_before) is the one they had, null for none; C(pci_device_selector) is how KubeVirt's
+    - The devices. C(driver_before) is the one they had, null for none; C(viable) whether the group can be given to
+      a virtual machine, null where the IOMMU is not in use yet; C(pci_device_selector) is how KubeVirt's
       C(permittedHostDevices) names them.
   type: list
   elements: dict
@@ -99,6 +100,7 @@ devices:
       driver_before: e1000e
       driver: vfio-pci
       iommu_group: 14
+      viable: true
       pci_device_selector: '8086:10D3'
 kernel_args:
   description: Arguments by which the IOMMU is in use, and costs the host's own devices nothing.

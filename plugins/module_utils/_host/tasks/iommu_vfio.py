@@ -78,6 +78,8 @@ def _described(plan: VfioPlan) -> Result:
                 "driver_before": plan.first[device.address] or None,
                 "driver": after[device.address] or None,
                 "iommu_group": device.group,
+                # What is not has been refused; without an IOMMU in use there is no group yet.
+                "viable": None if device.group is None else True,
                 "pci_device_selector": f"{device.vendor}:{device.device}".upper(),
             }
             for device in plan.devices

@@ -120,6 +120,7 @@ def test_a_card_is_bound_and_given_back(machine: Machine) -> None:
             "driver_before": "e1000e",
             "driver": "vfio-pci",
             "iommu_group": 1,
+            "viable": True,
             "pci_device_selector": "8086:10D3",
         }
     ]
