@@ -113,6 +113,13 @@ kernel_args:
   elements: str
   returned: success
   sample: [hugepagesz=1G, 'hugepages=0:4,1:4', hugepagesz=2M, 'hugepages=0:512']
+lacking:
+  description:
+    - Pages of declared pools that were not there before the task; with O(at_boot=none) none, as they go with each boot.
+  type: list
+  elements: dict
+  returned: success
+  sample: [{size: 1G, node: 1, count: 4}]
 missing:
   description: What the kernel could not get now. It is there after a boot.
   type: list

@@ -107,6 +107,11 @@ def _described(plan: HugepagePlan, pools: t.Sequence[Pool], missing: t.Sequence[
         "changed": [*plan.pools] != [*pools] or plan.units.changed or bool(plan.recorded),
         "pools": [pool.result() for pool in pools],
         "kernel_args": list(plan.kernel_args),
+        "lacking": [
+            {"size": format_size(one.size), "node": one.node, "count": one.after - one.before}
+            for one in plan.changes
+            if plan.lasting and one.after > one.before
+        ],
         "missing": [{**vars(one), "size": format_size(one.size)} for one in missing],
         "reboot_required": bool(missing),
         "diff": [

@@ -378,3 +378,12 @@ def test_sizes(text: str, kib: int | None) -> None:
     assert parse_size(text) == kib
     if kib:
         assert parse_size(format_size(kib)) == kib
+
+
+@pytest.mark.parametrize(("at_boot", "lacking"), [("auto", [{"size": "2M", "node": 1, "count": 3}]), ("none", [])])
+def test_what_was_not_there_before_the_task(kernel: Kernel, at_boot: str, lacking: list[dict[str, t.Any]]) -> None:
+    """By which a host is judged that has booted: pools that go with each boot do not count."""
+    run(kernel, pool("2M", 2, 1), at_boot="none")
+    for check in (True, False):
+        assert run(kernel, pool("2M", 5, 1), at_boot=at_boot, check=check)["lacking"] == lacking
+    assert run(kernel, pool("2M", 5, 1), at_boot=at_boot)["lacking"] == []
