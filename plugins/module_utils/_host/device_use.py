@@ -15,9 +15,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Devic
 
 __all__ = ["uses_of"]
 
-#: Flag of an interface that is up (linux/if.h).
-_UP = 1
-
 
 def uses_of(host: Host, device: Device) -> list[str]:
     """Why a device cannot be taken from its host, in words; nothing where it can."""

@@ -38,16 +38,15 @@ _PARTS: dict[str, t.Any] = {
     "default_kernel": default_kernel,
 }
 
+#: What runs of huge pages and of the IOMMU without these, or with others, is no reason to reboot.
+_NO_REASON = ("default_hugepagesz", "hugepagesz", "hugepages", "intel_iommu", "iommu", "vfio_pci.ids")
+
 #: Told once for all parts.
 _ALL = ("diff", "warnings")
 
 ARGUMENTS: dict[str, t.Any] = {
     name: {"type": "dict", "options": part.ARGUMENTS} for name, part in sorted(_PARTS.items())
 }
-
-
-#: What runs of huge pages and of the IOMMU without these, or with others, is no reason to reboot.
-_NO_REASON = ("default_hugepagesz", "hugepagesz", "hugepages", "intel_iommu", "iommu", "vfio_pci.ids")
 
 
 def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
