@@ -185,10 +185,12 @@ disks:
   elements: dict
 interfaces:
   description:
-    - Network interfaces in KubeVirt's shape (C(name), C(masquerade) or C(bridge), C(macAddress), C(model),
-      C(bootOrder)), each with its C(network).
+    - Network interfaces in KubeVirt's shape (C(name), C(masquerade), C(bridge) or C(vhostuser), C(macAddress),
+      C(model), C(bootOrder)), each with its C(network).
     - On libvirt a network is a C(pod) (QEMU's user-mode network, with C(masquerade)) or a C(libvirt) with a
-      C(network), a C(bridge), or a C(macvtap) with C(device) and C(mode).
+      C(network), a C(bridge), a C(macvtap) with C(device) and C(mode), or a C(vhostuser) with the C(socket) that a
+      switch such as Open vSwitch with DPDK connects to.
+    - C(vhostuser) may have C(queues), C(rxQueueSize), C(txQueueSize) and C(mrgRxbuf). It needs O(hugepages).
   type: list
   elements: dict
 volumes:

@@ -301,7 +301,12 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     placement_request,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, domain_name, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
+    Manifest,
+    domain_name,
+    mapping_at,
+    pod_spec,
+)
 
 ARGUMENTS: dict[str, t.Any] = {
     **declaration_spec(),
@@ -339,8 +344,9 @@ def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[M
     )
     handles = observe_all(connection)
     declared = {domain_name(manifest.document) for manifest in manifests}
-    # Others' pins count only where CPUs are to be placed, their files only where some are to be removed.
-    others_count = needs_placement(manifests) or params["state"] == "absent"
+    # Others' pins count only where CPUs are to be placed, their files only where some are to be removed, their sockets
+    # only where there are any.
+    others_count = needs_placement(manifests) or has_sockets(manifests) or params["state"] == "absent"
     wanted = handles if others_count else handles.keys() & declared
     domains = {name: observe(handles[name]) for name in wanted}
     host, isolated = read_host(connection), isolated_cpus() if settings.local else frozenset()
@@ -359,6 +365,11 @@ def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[M
 
 def needs_placement(manifests: list[Manifest]) -> bool:
     return any(placement_request(pod_spec(manifest.document)) for manifest in manifests)
+
+
+def has_sockets(manifests: list[Manifest]) -> bool:
+    networks = [network for manifest in manifests for network in pod_spec(manifest.document).get("networks") or []]
+    return any("vhostuser" in mapping_at(network, "libvirt") for network in networks)
 
 
 @contextlib.contextmanager

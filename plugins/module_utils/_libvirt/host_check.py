@@ -12,14 +12,14 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, volumes
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, vhostuser, volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults, quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["Settings", "check_cpus", "check_host", "check_remote", "page_size"]
+__all__ = ["Settings", "check_cpus", "check_host", "check_remote", "check_sockets", "page_size"]
 
 _KERNEL: Path = ("domain", "firmware", "kernelBoot", "libvirt")
 
@@ -62,10 +62,28 @@ def check_host(manifest: Manifest, host: Host, settings: Settings, existing: dom
     # As for networks: a device may come after the definition.
     if settings.local and settings.state != "present":
         _check_devices(spec, add)
+        _check_sockets(spec, host, add)
     if existing is not None and settings.virt_type not in ("auto", existing.definition.get("type")):
         have = existing.definition.get("type")
         problems.append(Problem("virt_type", f"{existing.name} is a {have} domain: remove it to make it another"))
     return problems
+
+
+def check_sockets(manifest: Manifest, others: t.Iterable[domains.Domain]) -> list[Problem]:
+    """Sockets of vhost-user that other domains have: a QEMU takes one over without a word, and cuts its guest off."""
+    owners = {path: other.name for other in others for path in vhostuser.sockets(other.definition)}
+    found = [
+        (index, mapping_at(network, "libvirt", "vhostuser").get("socket"))
+        for index, network in enumerate(pod_spec(manifest.document).get("networks") or [])
+    ]
+    return [
+        Problem(
+            manifest.option_path((*POD, "networks", index, "libvirt", "vhostuser", "socket")),
+            f"{path} is the socket of {owners[path]}: write another",
+        )
+        for index, path in found
+        if path in owners
+    ]
 
 
 def check_cpus(option: str, value: str | None) -> None:
@@ -120,6 +138,20 @@ def _check_devices(spec: t.Mapping[str, t.Any], add: t.Callable[[Path, str], Non
                 add(("domain", "devices", kind, index, "pci"), f"this host has no PCI device {pci}")
             if device.get("mdev") and not os.path.exists(f"/sys/bus/mdev/devices/{device['mdev'].lower()}"):
                 add(("domain", "devices", kind, index, "mdev"), f"this host has no mediated device {device['mdev']}")
+
+
+def _check_sockets(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Path, str], None]) -> None:
+    """QEMU makes the sockets of vhost-user, as the user that it runs as."""
+    for index, network in enumerate(spec.get("networks") or []):
+        path = mapping_at(network, "libvirt", "vhostuser").get("socket")
+        if not path:
+            continue
+        folder, where = os.path.dirname(path), ("networks", index, "libvirt", "vhostuser", "socket")
+        remedy = "declare its port with rtvirt.core.ovs_bridges, which makes the folder"
+        if not os.path.isdir(folder):
+            add(where, f"there is no folder {folder} on this host: {remedy}")
+        elif volumes.closed_folder(path, host.qemu_user) or not volumes.may_make_files(folder, host.qemu_user):
+            add(where, f"{folder} is closed to QEMU's user ({host.qemu_user[0]}), who makes the socket: {remedy}")
 
 
 def _check_machine(

@@ -63,7 +63,7 @@ def _likenesses(element: ET.Element) -> list[tuple[str, ...]]:
         drive = [("cdrom",)] if element.get("device") == "cdrom" else []
         return [likeness for likeness in [behind(element), *drive] if likeness]
     mac = element.find("mac")
-    network = ("network", element.get("type", ""), *_values(_source(element), "network", "bridge", "dev"))
+    network = ("network", element.get("type", ""), *_values(_source(element), "network", "bridge", "dev", "path"))
     return [*([] if mac is None else [("mac", mac.get("address", ""))]), network]
 
 

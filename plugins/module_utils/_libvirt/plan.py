@@ -19,7 +19,12 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context impor
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, disk_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_host, page_size
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import (
+    Settings,
+    check_host,
+    check_sockets,
+    page_size,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
     changed_seeds,
@@ -109,7 +114,7 @@ class VmPlan:
 class Planner:
     """Plans the VMs of one task, one after the other: CPUs that one is given are taken for the next.
 
-    :arg domains: every domain of the host where CPUs are placed or files removed, else those that are declared.
+    :arg domains: every domain of the host where CPUs or sockets are taken or files removed, else those declared.
     """
 
     def __init__(
@@ -138,6 +143,7 @@ class Planner:
         if state == "absent":
             return self._plan_absent(plan)
         problems = check_host(manifest, self._host, settings, existing)
+        problems += check_sockets(manifest, (other for other in self._domains.values() if other.name != name))
         if problems:
             raise DeclarationError(problems)
         context = self._context(manifest, existing)

@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import WaitError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, volumes, waiting
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, vhostuser, volumes, waiting
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
@@ -57,7 +57,7 @@ def apply_power(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) 
         must = [o for o in going if waits.wait or o.plan.undefine or steps[id(o)][-1] != "shut down"]
         _wait_down(connection, must, watch, waits)
         for outcome in outcomes:
-            _bring_up(connection, outcome, steps[id(outcome)])
+            _bring_up(connection, outcome, steps[id(outcome)], waits)
         if waits.wait and waits.wait_for:
             _wait_for(connection, outcomes, watch, waits)
     for outcome in outcomes:
@@ -123,7 +123,7 @@ def _is_down(handle: t.Any) -> bool:
         raise
 
 
-def _bring_up(connection: t.Any, outcome: Outcome, steps: list[lifecycle.Step]) -> None:
+def _bring_up(connection: t.Any, outcome: Outcome, steps: list[lifecycle.Step], waits: Waits) -> None:
     name = outcome.plan.domain_name
     after = steps[steps.index("shut down") + 1 :] if "shut down" in steps else steps
     for step in after:
@@ -134,11 +134,17 @@ def _bring_up(connection: t.Any, outcome: Outcome, steps: list[lifecycle.Step]) 
             elif step == "pause":
                 handle.suspend()
             else:
-                handle.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if step == "start paused" else 0)
+                flags = libvirt.VIR_DOMAIN_START_PAUSED if step == "start paused" else 0
+                vhostuser.start(handle, flags, _sockets(outcome), waits.timeout)
         outcome.actions.append(step)
         if step.startswith("start"):
             # Nothing, but where it goes on from a saved state, with the old definition.
             outcome.pending = outcome.plan.compared.saved
+
+
+def _sockets(outcome: Outcome) -> list[str]:
+    definition = outcome.plan.after
+    return [] if definition is None else vhostuser.sockets(definition)
 
 
 def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], watch: waiting.Watch, waits: Waits) -> None:

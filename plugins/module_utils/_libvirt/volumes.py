@@ -29,7 +29,16 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["Attached", "Misfit", "VolumeStep", "apply_volume", "closed_folder", "plan_volumes", "remove_files"]
+__all__ = [
+    "Attached",
+    "Misfit",
+    "VolumeStep",
+    "apply_volume",
+    "closed_folder",
+    "may_make_files",
+    "plan_volumes",
+    "remove_files",
+]
 
 Volume = t.Mapping[str, t.Any]
 
@@ -117,10 +126,20 @@ def closed_folder(path: str, user: tuple[int, int]) -> str | None:
             status = folder.stat()
         except FileNotFoundError:
             return None
-        mine = 0o100 if status.st_uid == user[0] else 0o010 if status.st_gid == user[1] else 0o001
-        if user[0] != 0 and not status.st_mode & mine:
+        if not _may(status, user, 0o1):
             return str(folder)
     return None
+
+
+def may_make_files(folder: str, user: tuple[int, int]) -> bool:
+    """Whether a user (uid, gid) may make a file, or a socket, in a folder."""
+    return _may(os.stat(folder), user, 0o3)
+
+
+def _may(status: os.stat_result, user: tuple[int, int], wanted: int) -> bool:
+    """By the mode bits of others, with which root has no need to bother."""
+    shift = 6 if status.st_uid == user[0] else 3 if status.st_gid == user[1] else 0
+    return user[0] == 0 or (status.st_mode >> shift) & wanted == wanted
 
 
 def _look_at_device(volume: Volume) -> Misfit | None:

@@ -57,6 +57,7 @@ _INTERFACE = {
     "state": "str",
     "masquerade": {},
     "bridge": {},
+    "vhostuser": {"queues": "int", "rxQueueSize": "int", "txQueueSize": "int", "mrgRxbuf": "bool"},
 }
 
 _DEVICES = {
@@ -128,7 +129,12 @@ _VOLUME = {
 _NETWORK = {
     "name": "str",
     "pod": {},
-    "libvirt": {"network": "str", "bridge": "str", "macvtap": {"device": "str", "mode": "str"}},
+    "libvirt": {
+        "network": "str",
+        "bridge": "str",
+        "macvtap": {"device": "str", "mode": "str"},
+        "vhostuser": {"socket": "str"},
+    },
 }
 
 _INSTANCE: dict[str, t.Any] = {
@@ -201,10 +207,10 @@ CLUSTER_ONLY: dict[Pattern, str] = {
     (*_VOLUMES, "memoryDump"): "leave it out",
     (*_VOLUMES, "cloudInitNoCloud", "secretRef"): "use userData",
     (*_VOLUMES, "cloudInitNoCloud", "networkDataSecretRef"): "use networkData",
-    (*_POD, "networks", "*", "multus"): "use libvirt with network, bridge or macvtap",
-    (*_POD, "networks", "*", "resourceClaim"): "use libvirt with network, bridge or macvtap",
+    (*_POD, "networks", "*", "multus"): "use libvirt with network, bridge, macvtap or vhostuser",
+    (*_POD, "networks", "*", "resourceClaim"): "use libvirt with network, bridge, macvtap or vhostuser",
     (*_POD, "domain", "devices", "interfaces", "*", "sriov"): "use host_devices with the function's pci address",
-    (*_POD, "domain", "devices", "interfaces", "*", "binding"): "use bridge with a libvirt network",
+    (*_POD, "domain", "devices", "interfaces", "*", "binding"): "use bridge or vhostuser with a libvirt network",
     (*_POD, "domain", "devices", "interfaces", "*", "passtBinding"): "use masquerade",
     (*_POD, "domain", "devices", "interfaces", "*", "ports"): "use a libvirt network that forwards them",
     (*_POD, "domain", "firmware", "kernelBoot", "container"): "use kernelBoot.libvirt with kernelPath and initrdPath",

@@ -14,16 +14,25 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_
     check_cluster_interface,
     check_default_network,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report, listed
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["check_networks"]
+__all__ = ["check_networks", "sockets_of"]
 
-_BINDINGS = ("masquerade", "bridge", "sriov", "passtBinding", "binding")
+_BINDINGS = ("masquerade", "bridge", "sriov", "passtBinding", "binding", "vhostuser")
 _MODELS = ("e1000", "e1000e", "igb", "ne2k_pci", "pcnet", "rtl8139", "virtio")
 _SOURCES = ("pod", "multus", "resourceClaim", "libvirt")
+_LIBVIRT = ("network", "bridge", "macvtap", "vhostuser")
 _NAME = re.compile(r"^[A-Za-z0-9_-]+$")
 _MAC = re.compile(r"^[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}$")
+
+#: Of a virtio ring, as QEMU has them (``hw/net/virtio-net.c``), and of queue pairs.
+_RING_SIZES = (256, 512, 1024)
+_MOST_QUEUES = 256
+
+#: A socket's path is held in 108 bytes, of which the last is zero (unix(7)).
+_LONGEST_SOCKET = 107
 
 
 def check_networks(report: Report) -> None:
@@ -38,6 +47,7 @@ def check_networks(report: Report) -> None:
             report.add((*at, "name"), f"{name!r} has no network: add one of that name, or a network to the interface")
         _check_interface(report, at, interface, networks.get(name) or {})
     _check_sources(report, used)
+    _check_sockets(report)
     if report.backend == "kubevirt":
         check_default_network(report)
 
@@ -55,11 +65,50 @@ def _check_interface(report: Report, at: Path, interface: dict[str, t.Any], netw
         check_cluster_interface(report, at, interface, network)
     else:
         report.choice((*at, "state"), interface.get("state"), ("up", "down"))
+        if "vhostuser" in interface:
+            _check_vhostuser(report, at, interface, network)
+        elif "vhostuser" in (network.get("libvirt") or {}):
+            report.add(at, f"has {listed(bindings)}, and its network is a vhost-user socket: write vhostuser")
     mac = interface.get("macAddress")
     if mac is not None and not _MAC.fullmatch(mac):
         report.add((*at, "macAddress"), f"{mac!r} is no MAC address: write six pairs of hex digits, 52:54:00:12:34:56")
     elif mac is not None and int(mac[:2], 16) & 1:
         report.add((*at, "macAddress"), f"{mac!r} is a multicast address: make its first pair even")
+
+
+def _check_vhostuser(report: Report, at: Path, interface: dict[str, t.Any], network: dict[str, t.Any]) -> None:
+    """An interface whose other end is a switch in user space, which maps the guest's memory."""
+    settings = interface["vhostuser"] or {}
+    if network and "vhostuser" not in (network.get("libvirt") or {}):
+        report.add((*at, "vhostuser"), "needs a network with libvirt.vhostuser.socket: write the path of its socket")
+    if interface.get("model") not in (None, "virtio"):
+        report.add((*at, "model"), f"{interface['model']!r} has no vhost-user: write virtio, or leave it out")
+    if not 1 <= settings.get("queues", 1) <= _MOST_QUEUES:
+        report.add((*at, "vhostuser", "queues"), f"is {settings['queues']}: write 1 to {_MOST_QUEUES}")
+    for key in ("rxQueueSize", "txQueueSize"):
+        if settings.get(key, _RING_SIZES[0]) not in _RING_SIZES:
+            report.add((*at, "vhostuser", key), f"is {settings[key]}: write {listed(map(str, _RING_SIZES))}")
+    if not ((report.domain.get("memory") or {}).get("hugepages") or {}).get("pageSize"):
+        remedy = "declare hugepages, such as 1Gi or 2Mi"
+        report.add((*at, "vhostuser"), f"needs huge pages, the switch reads and writes the guest's memory: {remedy}")
+
+
+def _check_sockets(report: Report) -> None:
+    """Each socket is one interface's."""
+    seen: set[str] = set()
+    for at, path in sockets_of(report):
+        if path in seen:
+            report.add(at, f"{path} is another network's already: a socket has one interface, write another")
+        seen.add(path)
+
+
+def sockets_of(report: Report) -> list[tuple[Path, str]]:
+    """(place, path) of the vhost-user sockets that a VM's networks name."""
+    named = [
+        ((*at, "libvirt", "vhostuser", "socket"), mapping_at(network, "libvirt", "vhostuser").get("socket"))
+        for at, network in report.items("networks")
+    ]
+    return [(at, path) for at, path in named if path]
 
 
 def _check_sources(report: Report, used: set[str]) -> None:
@@ -78,11 +127,24 @@ def _check_sources(report: Report, used: set[str]) -> None:
 
 
 def _check_libvirt(report: Report, at: Path, source: dict[str, t.Any]) -> None:
-    kinds = [kind for kind in ("network", "bridge", "macvtap") if source.get(kind)]
+    kinds = [kind for kind in _LIBVIRT if source.get(kind)]
     if len(kinds) != 1:
-        report.add(at, f"has {' and '.join(kinds) or 'no source'}: write exactly one of network, bridge or macvtap")
+        report.add(at, f"has {' and '.join(kinds) or 'no source'}: write exactly one of {listed(_LIBVIRT)}")
+    elif kinds == ["vhostuser"]:
+        _check_socket(report, (*at, "vhostuser", "socket"), source["vhostuser"].get("socket"))
     elif kinds == ["macvtap"]:
         if not source["macvtap"].get("device"):
             report.add((*at, "macvtap", "device"), "is missing: write the host's interface, such as eth1")
         modes = ("bridge", "vepa", "private", "passthrough")
         report.choice((*at, "macvtap", "mode"), source["macvtap"].get("mode"), modes)
+
+
+def _check_socket(report: Report, at: Path, path: str | None) -> None:
+    if not path:
+        report.add(at, "is missing: write the path that the switch's port has (options:vhost-server-path)")
+    elif not path.startswith("/"):
+        report.add(at, f"{path!r} is no absolute path: write one, such as /run/vhostuser/{path}")
+    elif len(path.encode()) > _LONGEST_SOCKET:
+        report.add(
+            at, f"has {len(path.encode())} bytes, and a socket's path at most {_LONGEST_SOCKET}: write a shorter"
+        )

@@ -18,7 +18,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.devices 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.disks import check_disks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.machine import check_machine, check_names
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory import check_memory
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks, sockets_of
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, Backend, Report, RuleSet
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import (
     check_structure,
@@ -141,10 +141,11 @@ def _check(manifest: Manifest, rules: RuleSet, names_only: bool) -> list[Problem
 
 
 def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest], backend: Backend) -> list[Problem]:
-    """What no declaration can see by itself: two VMs of one name, or on one disk of a host that they cannot share."""
+    """What no declaration can see by itself: two VMs of one name, or on one disk or socket of a host."""
     problems: list[Problem] = []
     names: dict[str, str] = {}
     uses: dict[str, tuple[str, str]] = {}
+    sockets: dict[str, str] = {}
     for options, manifest in zip(declarations, manifests):
         name = domain_name(manifest.document) if backend == "libvirt" else _object_name(manifest)
         if name in names:
@@ -160,6 +161,10 @@ def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest]
                 problems.append(
                     Problem(manifest.option_path(at), f"{path} is a disk of {owner!r} and {name!r}: {remedy}")
                 )
+        for at, path in sockets_of(Report(manifest, "libvirt")) if backend == "libvirt" else ():
+            if sockets.setdefault(path, name) != name:
+                message = f"{path} is the socket of {sockets[path]!r} and {name!r}: give each its own"
+                problems.append(Problem(manifest.option_path(at), message))
     return problems
 
 

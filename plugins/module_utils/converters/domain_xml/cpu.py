@@ -16,6 +16,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     kib,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.io_threads import thread_count
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.memory import shares_memory
 
 __all__ = ["REALTIME_PRIORITY", "cpu_elements", "realtime_vcpus"]
 
@@ -111,8 +112,9 @@ def _cpu(spec: dict[str, t.Any], cpu: dict[str, t.Any], context: Context) -> ET.
 
 
 def _numa(spec: dict[str, t.Any], context: Context) -> ET.Element | None:
+    shared = {"memAccess": "shared"} if shares_memory(spec.get("domain") or {}) else {}
     cells = [
-        el("cell", {"id": index, "cpus": cpuset.format_ranges(vcpus), "memory": kib(memory), "unit": "KiB"})
+        el("cell", {"id": index, "cpus": cpuset.format_ranges(vcpus), "memory": kib(memory), "unit": "KiB", **shared})
         for index, (vcpus, memory) in enumerate(numa.cell_memory(spec, context.placement))
     ]
     return container("numa", *cells)

@@ -33,11 +33,10 @@ def _interface(
     interface: dict[str, t.Any], network: dict[str, t.Any], multiqueue: bool, context: Context
 ) -> ET.Element:
     kind, source = _source(network.get("libvirt"))
-    # Queues are the kernel's tap queues: user-mode networking has none.
-    # A single one is what libvirt leaves out.
-    queues = min(context.vcpus, _MAX_QUEUES) if multiqueue and kind != "user" and context.vcpus > 1 else None
     model = interface.get("model")
     mac = interface.get("macAddress")
+    # Queues are the kernel's tap queues, or the switch's: user-mode networking has none.
+    queues = min(context.vcpus, _MAX_QUEUES) if multiqueue and kind != "user" and model in (None, "virtio") else None
     state = interface.get("state")
     return el(
         "interface",
@@ -45,11 +44,25 @@ def _interface(
         None if mac is None else el("mac", {"address": _colons(mac)}),
         source,
         None if model is None else el("model", {"type": model}),
-        None if queues is None or model not in (None, "virtio") else el("driver", {"queues": queues}),
+        _driver(interface.get("vhostuser") or {}, queues),
         None if state is None else el("link", {"state": state}),
         None if interface.get("bootOrder") is None else el("boot", {"order": interface["bootOrder"]}),
         alias("net", interface["name"]),
     )
+
+
+def _driver(vhostuser: dict[str, t.Any], queues: int | None) -> ET.Element | None:
+    queues = vhostuser.get("queues", queues)
+    mergeable = vhostuser.get("mrgRxbuf")
+    attributes = {
+        # A single one is what libvirt leaves out.
+        "queues": None if queues == 1 else queues,
+        "rx_queue_size": vhostuser.get("rxQueueSize"),
+        "tx_queue_size": vhostuser.get("txQueueSize"),
+    }
+    host = None if mergeable is None else el("host", {"mrg_rxbuf": "on" if mergeable else "off"})
+    driver = el("driver", attributes, host)
+    return driver if driver.attrib or len(driver) else None
 
 
 def _source(libvirt: dict[str, t.Any] | None) -> tuple[str, ET.Element | None]:
@@ -60,6 +73,9 @@ def _source(libvirt: dict[str, t.Any] | None) -> tuple[str, ET.Element | None]:
         return "network", el("source", {"network": libvirt["network"]})
     if "bridge" in libvirt:
         return "bridge", el("source", {"bridge": libvirt["bridge"]})
+    if "vhostuser" in libvirt:
+        # QEMU is the server: its guest goes on when the switch is started anew, which connects again.
+        return "vhostuser", el("source", {"type": "unix", "path": libvirt["vhostuser"]["socket"], "mode": "server"})
     macvtap = libvirt["macvtap"]
     return "direct", el("source", {"dev": macvtap["device"], "mode": macvtap.get("mode", "bridge")})
 

@@ -16,7 +16,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     kib,
 )
 
-__all__ = ["memory_elements"]
+__all__ = ["memory_elements", "shares_memory"]
 
 
 def memory_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
@@ -47,14 +47,14 @@ def _backing(spec: dict[str, t.Any], domain: dict[str, t.Any], context: Context)
     realtime = (domain.get("cpu") or {}).get("realtime") is not None
     locked = (memory.get("libvirt") or {}).get("locked")
     # A memfd is memory that QEMU can hand to another process, and needs no hugetlbfs mount.
-    memfd = page is not None or _shares_memory(domain)
+    memfd = page is not None or shares_memory(domain)
     return container(
         "memoryBacking",
         None if page is None else el("hugepages", None, *_pages(page, numa.host_nodes(spec, context.placement))),
         el("nosharepages") if realtime else None,
         el("locked") if locked else None,
         el("source", {"type": "memfd"}) if memfd else None,
-        el("access", {"mode": "shared"}) if _shares_memory(domain) else None,
+        el("access", {"mode": "shared"}) if shares_memory(domain) else None,
         el("allocation", {"mode": "immediate"}) if numa.host_nodes(spec, context.placement) else None,
     )
 
@@ -64,9 +64,11 @@ def _pages(page: str, nodes: tuple[int, ...]) -> list[ET.Element]:
     return [el("page", {"size": kib(quantity.to_bytes(page)), "unit": "KiB", "nodeset": nodeset})]
 
 
-def _shares_memory(domain: dict[str, t.Any]) -> bool:
-    """Whether another process maps the guest's memory: virtiofsd does."""
-    return bool((domain.get("devices") or {}).get("filesystems"))
+def shares_memory(domain: dict[str, t.Any]) -> bool:
+    """Whether another process maps the guest's memory: virtiofsd does, and the switch behind vhost-user."""
+    devices = domain.get("devices") or {}
+    vhostuser = any("vhostuser" in interface for interface in devices.get("interfaces") or [])
+    return vhostuser or bool(devices.get("filesystems"))
 
 
 def _numatune(spec: dict[str, t.Any], context: Context) -> ET.Element | None:

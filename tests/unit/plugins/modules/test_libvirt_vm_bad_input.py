@@ -91,6 +91,24 @@ def nic(network: t.Any = None, **more: t.Any) -> Options:
     return {**item, **({} if "masquerade" in more else {"bridge": {}}), **more}
 
 
+VHOSTUSER: Options = {
+    "name": "lan",
+    "vhostuser": {},
+    "network": {"libvirt": {"vhostuser": {"socket": "/run/vhost/lan.sock"}}},
+}
+
+
+def vhostuser(
+    settings: Options | None = None, *, more: t.Sequence[Options] = (), socket: str | None = "", **given: t.Any
+) -> Options:
+    """A VM with a vhost-user interface: its settings, its socket, and what else is given of the VM or the interface."""
+    item = {**VHOSTUSER, "vhostuser": settings or {}}
+    if socket != "":
+        item["network"] = {"libvirt": {"vhostuser": {"socket": socket or ""}}}
+    item.update({key: given.pop(key) for key in ("model", "network") if key in given})
+    return vm(**{"hugepages": "2Mi", "interfaces": [item, *more], **given})
+
+
 def manifest(pod: Options, **machine: t.Any) -> Options:
     return {
         "definition": {
@@ -538,7 +556,46 @@ NETWORKS: dict[str, tuple[Options, str, str]] = {
     "a network of two sources": (
         vm(interfaces=[nic(network={"libvirt": {"network": "default", "bridge": "br0"}})]),
         "interfaces[0].network.libvirt",
-        "network, bridge or macvtap",
+        "network, bridge, macvtap or vhostuser",
+    ),
+    "vhost-user without a socket": (
+        vhostuser(socket=None),
+        "interfaces[0].network.libvirt.vhostuser.socket",
+        "vhost-server-path",
+    ),
+    "a vhost-user socket by half a path": (
+        vhostuser(socket="lan.sock"),
+        "interfaces[0].network.libvirt.vhostuser.socket",
+        "/run/vhostuser/lan.sock",
+    ),
+    "a vhost-user socket with a long path": (
+        vhostuser(socket=f"/run/{'long' * 26}"),
+        "interfaces[0].network.libvirt.vhostuser.socket",
+        "at most 107",
+    ),
+    "vhost-user without huge pages": (vhostuser(hugepages=None), "interfaces[0].vhostuser", "declare hugepages"),
+    "vhost-user queues": (vhostuser({"queues": 0}), "interfaces[0].vhostuser.queues", "1 to 256"),
+    "a vhost-user ring": (vhostuser({"rxQueueSize": 1000}), "interfaces[0].vhostuser.rxQueueSize", "256, 512 or 1024"),
+    "vhost-user of another model": (vhostuser(model="e1000"), "interfaces[0].model", "write virtio"),
+    "vhost-user with a network of another kind": (
+        vhostuser(network={"libvirt": {"bridge": "br0"}}),
+        "interfaces[0].vhostuser",
+        "libvirt.vhostuser.socket",
+    ),
+    "a bridge on a vhost-user socket": (
+        vm(interfaces=[nic(network={"libvirt": {"vhostuser": {"socket": "/run/x"}}})]),
+        "interfaces[0]",
+        "write vhostuser",
+    ),
+    "two interfaces on one vhost-user socket": (
+        vhostuser(more=[{**VHOSTUSER, "name": "wan"}]),
+        "interfaces[1].network.libvirt.vhostuser.socket",
+        "write another",
+    ),
+    "two VMs on one vhost-user socket": (
+        {"vms": [vhostuser(), vhostuser(name="vm2")]},
+        "vms[1].interfaces[0].network.libvirt.vhostuser.socket",
+        "give each its own",
     ),
     "macvtap without a device": (
         vm(interfaces=[nic(network={"libvirt": {"macvtap": {"mode": "bridge"}}})]),
@@ -757,7 +814,7 @@ CLUSTER: dict[str, tuple[Options, str, str]] = {
     "multus": (
         vm(interfaces=[nic(network={"multus": {"networkName": "vlan10"}})]),
         "interfaces[0].network.multus",
-        "use libvirt with network, bridge or macvtap",
+        "use libvirt with network, bridge, macvtap or vhostuser",
     ),
     "sriov": (
         vm(interfaces=[{"name": "lan", "sriov": {}, "network": {"pod": {}}}]),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -541,3 +542,45 @@ def test_nothing_of_a_domain_of_others_is_removed_with_it(bed: Bed) -> None:
     bed.add(definition)
     plan = bed.plan({}, state="absent", delete_volumes=True)
     assert (plan.undefine, plan.remove, plan.keep) == (True, [], [str(path)])
+
+
+# --- vhost-user ------------------------------------------------------------------------------------------------------
+
+
+def vhostuser(socket: Path) -> Given:
+    network = {"libvirt": {"vhostuser": {"socket": str(socket)}}}
+    return {"hugepages": "2Mi", "interfaces": [{"name": "data", "vhostuser": {}, "network": network}]}
+
+
+SOCKET = "vms[0].interfaces[0].network.libvirt.vhostuser.socket"
+
+
+def test_a_socket_of_another_domain_is_refused(bed: Bed, tmp_path: Path) -> None:
+    bed.apply(bed.plan({"name": "first", **vhostuser(tmp_path / "data")}))
+    assert bed.refused(vhostuser(tmp_path / "data")) == [
+        (SOCKET, f"{tmp_path}/data is the socket of first: write another")
+    ]
+    # Its own is no other's.
+    assert bed.plan({"name": "first", **vhostuser(tmp_path / "data")}).changes == []
+
+
+def test_a_folder_of_sockets_has_to_be_there_for_a_start_only(bed: Bed, tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    assert bed.plan(vhostuser(absent / "data")).definition is not None
+    ((path, message),) = bed.refused(vhostuser(absent / "data"), state="running")
+    assert path == SOCKET
+    assert message.startswith(f"there is no folder {absent} on this host")
+
+
+@pytest.mark.parametrize(
+    ("user", "mode", "fits"), [((0, 0), 0o700, True), ((9, 9), 0o755, False), ((9, 9), 0o733, True)]
+)
+def test_a_folder_that_qemu_may_not_write_to(bed: Bed, user: tuple[int, int], mode: int, fits: bool) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(mode)
+        bed.host = replace(HOST, qemu_user=user)
+        if fits:
+            assert bed.plan(vhostuser(Path(folder, "data")), state="running").power == ["start"]
+        else:
+            ((path, message),) = bed.refused(vhostuser(Path(folder, "data")), state="running")
+            assert (path, "QEMU's user (9)" in message) == (SOCKET, True)

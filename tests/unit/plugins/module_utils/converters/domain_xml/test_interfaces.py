@@ -15,6 +15,11 @@ def nic(libvirt: dict[str, t.Any] | None = None, **more: t.Any) -> dict[str, t.A
     return {"name": "lan", "bridge": {}, "network": {"libvirt": libvirt}, **more}
 
 
+def vhostuser(**settings: t.Any) -> dict[str, t.Any]:
+    network = {"libvirt": {"vhostuser": {"socket": "/run/vhost/lan.sock"}}}
+    return {"name": "lan", "vhostuser": settings, "network": network}
+
+
 NIC = "devices/interface[alias/@name='ua-net-lan']"
 
 FACTS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
@@ -78,6 +83,36 @@ FACTS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         [f"{NIC}/driver/@queues = '256'"],
     ),
     "no queues": ({"cpu_cores": 4, "interfaces": [nic({"bridge": "br0"})]}, [f"not({NIC}/driver)"]),
+    "vhost-user": (
+        {"hugepages": "2Mi", "interfaces": [vhostuser()]},
+        [
+            f"{NIC}/@type = 'vhostuser'",
+            f"{NIC}/source[@type='unix'][@path='/run/vhost/lan.sock'][@mode='server']",
+            f"{NIC}/model/@type = 'virtio'",
+            f"not({NIC}/driver)",
+            "memoryBacking/access/@mode = 'shared'",
+            "memoryBacking/source/@type = 'memfd'",
+            "memoryBacking/hugepages/page/@size = '2048'",
+        ],
+    ),
+    "vhost-user with all it has": (
+        {
+            "hugepages": "2Mi",
+            "interfaces": [vhostuser(queues=2, rxQueueSize=1024, txQueueSize=512, mrgRxbuf=False)],
+        },
+        [
+            f"{NIC}/driver[@queues='2'][@rx_queue_size='1024'][@tx_queue_size='512']",
+            f"{NIC}/driver/host/@mrg_rxbuf = 'off'",
+        ],
+    ),
+    "vhost-user with a queue for each vCPU": (
+        {"hugepages": "2Mi", "cpu_cores": 2, "multiqueue": True, "interfaces": [vhostuser(mrgRxbuf=True)]},
+        [f"{NIC}/driver/@queues = '2'", f"{NIC}/driver/host/@mrg_rxbuf = 'on'"],
+    ),
+    "vhost-user with one queue all the same": (
+        {"hugepages": "2Mi", "cpu_cores": 2, "multiqueue": True, "interfaces": [vhostuser(queues=1)]},
+        [f"not({NIC}/driver)"],
+    ),
     "several": (
         {"interfaces": [nic(), nic({"bridge": "br0"}, name="wan"), nic(name="lan2")]},
         ["count(devices/interface) = 3", "count(devices/interface[@type='user']) = 2"],
