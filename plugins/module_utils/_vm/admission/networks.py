@@ -145,6 +145,4 @@ def _check_socket(report: Report, at: Path, path: str | None) -> None:
     elif not path.startswith("/"):
         report.add(at, f"{path!r} is no absolute path: write one, such as /run/vhostuser/{path}")
     elif len(path.encode()) > _LONGEST_SOCKET:
-        report.add(
-            at, f"has {len(path.encode())} bytes, and a socket's path at most {_LONGEST_SOCKET}: write a shorter"
-        )
+        report.add(at, f"is {len(path.encode())} bytes long, a socket's path at most {_LONGEST_SOCKET}: shorten it")

@@ -94,6 +94,9 @@ def _check_leaf(report: Report, value: t.Any, kind: str, path: Path) -> None:
     kinds, wanted = _TYPES[kind]
     # A bool is an int to Python, and to no one else.
     fits = isinstance(value, kinds) and (kind == "bool" or not isinstance(value, bool))
+    if kind == "str" and isinstance(value, (int, float)):
+        # As YAML reads 52:54:00:00:00:01, which is a number to the base of 60.
+        wanted = "text, in quotes"
     if not fits or (kind == "count" and value < 0):
         report.add(path, f"is {_quoted(value, path)}: write {wanted}")
     elif kind == "texts":

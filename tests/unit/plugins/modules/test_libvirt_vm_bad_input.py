@@ -609,6 +609,11 @@ NETWORKS: dict[str, tuple[Options, str, str]] = {
     ),
     "model": (vm(interfaces=[nic(model="virtio-net")]), "interfaces[0].model", "e1000"),
     "MAC address": (vm(interfaces=[nic(macAddress="52:54:00:12:34")]), "interfaces[0].macAddress", "six pairs"),
+    "a MAC address that YAML takes for a number": (
+        vm(interfaces=[nic(macAddress=41135040001)]),
+        "interfaces[0].macAddress",
+        "in quotes",
+    ),
     "MAC address with the end of its line": (
         vm(interfaces=[nic(macAddress="52:54:00:12:34:56\n")]),
         "interfaces[0].macAddress",
