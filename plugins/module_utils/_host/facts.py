@@ -14,7 +14,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.cmdline import r
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import read_pools
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm import nested
-from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs import read_ovs
+from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.database import facts_of_ovs
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import in_the_way, read_devices
 from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tuned import active_profile
@@ -31,7 +31,7 @@ def facts_of(host: Host) -> dict[str, t.Any]:
         "pci_devices": _devices(host),
         "kvm": _kvm(host),
         "running_vms": running_vms(host),
-        "ovs": read_ovs(host),
+        "ovs": facts_of_ovs(host),
         "tuned_profile": active_profile(host) or None,
     }
 

@@ -109,6 +109,14 @@ class Host:
         """The last part of where a link leads, as sysfs names drivers and groups; None where there is no link."""
         return os.path.basename(self.link(path)) or None
 
+    def owner_of(self, path: str) -> tuple[int, int, int] | None:
+        """Numbers of owner and group, and mode; None where there is nothing."""
+        try:
+            status = os.stat(self._at(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)
+
     def runs_systemd(self) -> bool:
         return self.exists("/run/systemd/system")
 
@@ -139,6 +147,17 @@ class Host:
                 _sync(os.path.dirname(self._at(change.path)))
             else:
                 self._write(self._at(change.path), change.after)
+
+    def make_folder(self, path: str, owner: int, group: int, mode: int) -> None:
+        """Make a folder, or bring one to this owner and mode."""
+        os.makedirs(self._at(path), exist_ok=True)
+        # In this order: a new owner takes away setgid.
+        os.chown(self._at(path), owner, group)
+        os.chmod(self._at(path), mode)
+
+    def remove_folder(self, path: str) -> None:
+        """:raises OSError: where something is in it."""
+        os.rmdir(self._at(path))
 
     def tell(self, path: str, value: str) -> None:
         """Write to an attribute of sysfs or procfs.

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What brings bridges and ports of Open vSwitch to what is declared: commands of ovs-vsctl, in one transaction.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+A port whose type, socket or interfaces change is made anew: Open vSwitch takes another socket of a port that lives
+without a word, and goes on with the old one (seen with 3.1; ``netdev-dpdk.c`` looks at it when it is made). The old
+one has to be gone from the switch before, so that it goes in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.database import Database
+from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.ports import SOCKET, Bridge, Port
+from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.rows import (
+    FieldChange,
+    change_row,
+    fields_of,
+    is_ours,
+)
+
+__all__ = ["BridgePlan", "plan_absent", "plan_bridges"]
+
+
+@dataclass
+class BridgePlan:
+    """:ivar first: commands of the transaction that makes room.
+    :ivar then: commands of the one that makes the rest.
+    :ivar made: bridges and ports that are new, ``port vh-a``, or made anew.
+    :ivar cut: ports that go, or are made anew, with a guest at the other end.
+    """
+
+    first: list[list[str]] = field(default_factory=list)
+    then: list[list[str]] = field(default_factory=list)
+    changes: list[FieldChange] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.first or self.then)
+
+
+def plan_bridges(database: Database, bridges: t.Iterable[Bridge]) -> BridgePlan:
+    """Bridges that are not declared stay as they are; so do ports on declared ones that others have made."""
+    plan = BridgePlan()
+    for bridge in bridges:
+        row = database.bridges.get(bridge.name)
+        if row is None:
+            plan.then.append(["add-br", bridge.name])
+            plan.made.append(f"bridge {bridge.name}")
+        _set(plan, f"Bridge {bridge.name}", row, bridge.fields)
+        there = [] if row is None else database.ports_of(bridge.name)
+        declared = {port.name for port in bridge.ports}
+        for name in there:
+            if name not in declared and is_ours(database.ports[name]):
+                _remove_port(plan, database, bridge.name, name)
+        for port in bridge.ports:
+            _plan_port(plan, database, bridge.name, port)
+    _check_sockets(plan, database, bridges)
+    return plan
+
+
+def plan_absent(database: Database, names: t.Collection[str]) -> BridgePlan:
+    """What takes bridges away that we have made, and from others what we have set.
+
+    :arg names: of bridges; all of them where it is empty.
+    """
+    plan = BridgePlan()
+    for name, row in sorted(database.bridges.items()):
+        if names and name not in names:
+            continue
+        others = [port for port in database.ports_of(name) if not is_ours(database.ports[port])]
+        if is_ours(row) and not others:
+            plan.first.append(["del-br", name])
+            plan.removed.append(f"bridge {name}")
+            plan.cut += database.attached(_interfaces(database, database.ports_of(name)))
+            continue
+        for port in database.ports_of(name):
+            if port in others:
+                _let_go(plan, database, port)
+            else:
+                _remove_port(plan, database, name, port)
+        _set(plan, f"Bridge {name}", row, {})
+    return plan
+
+
+def _plan_port(plan: BridgePlan, database: Database, bridge: str, port: Port) -> None:
+    row = database.ports.get(port.name)
+    home = None if row is None else database.bridge_of(port.name)
+    if home is not None and home != bridge:
+        message = f"{port.name!r} is a port of {home}: take it away there, or write another name"
+        plan.problems.append(Problem(f"{port.path}.name", message))
+        return
+    if row is None:
+        _make_port(plan, bridge, port, {})
+    elif _is_other(database, port):
+        kept = {f"Port {port.name}": fields_of(row)}
+        names = database.interfaces_of(port.name)
+        kept.update({f"Interface {name}": fields_of(database.interfaces[name]) for name in names})
+        plan.first.append(["del-port", bridge, port.name])
+        plan.cut += database.attached(names)
+        _make_port(plan, bridge, port, kept)
+    else:
+        _set(plan, f"Port {port.name}", row, port.fields)
+        for one in port.interfaces:
+            _set(plan, f"Interface {one.name}", database.interfaces[one.name], one.fields)
+
+
+def _is_other(database: Database, port: Port) -> bool:
+    """Whether a port that is there has to be made anew to become what is declared."""
+    if database.interfaces_of(port.name) != sorted(one.name for one in port.interfaces):
+        return True
+    for one in port.interfaces:
+        now = fields_of(database.interfaces[one.name])
+        if any(one.fields.get(name) not in (None, now.get(name)) for name in ("type", SOCKET)):
+            return True
+    return False
+
+
+def _make_port(plan: BridgePlan, bridge: str, port: Port, kept: t.Mapping[str, t.Mapping[str, str]]) -> None:
+    """:arg kept: fields of the one that goes for it, by rows; those that are declared have what is declared."""
+    names = [one.name for one in port.interfaces]
+    plan.then.append(["add-port", bridge, *names] if names == [port.name] else ["add-bond", bridge, port.name, *names])
+    plan.made.append(f"port {port.name}")
+    rows = {f"Port {port.name}": port.fields, **{f"Interface {one.name}": one.fields for one in port.interfaces}}
+    for row, fields in rows.items():
+        others = {name: value for name, value in kept.get(row, {}).items() if name not in ("type", SOCKET)}
+        _set(plan, row, None, fields, keep=others)
+
+
+def _set(
+    plan: BridgePlan,
+    name: str,
+    row: t.Mapping[str, t.Any] | None,
+    fields: t.Mapping[str, str],
+    *,
+    keep: t.Mapping[str, str] | None = None,
+) -> None:
+    changes, commands = change_row(name, row, fields, keep=keep)
+    plan.changes += changes
+    plan.then += commands
+
+
+def _remove_port(plan: BridgePlan, database: Database, bridge: str, port: str) -> None:
+    plan.first.append(["del-port", bridge, port])
+    plan.removed.append(f"port {port}")
+    plan.cut += database.attached(database.interfaces_of(port))
+
+
+def _let_go(plan: BridgePlan, database: Database, port: str) -> None:
+    """Unset what we have set of a port that others have made."""
+    _set(plan, f"Port {port}", database.ports[port], {})
+    for name in database.interfaces_of(port):
+        _set(plan, f"Interface {name}", database.interfaces[name], {})
+
+
+def _interfaces(database: Database, ports: t.Iterable[str]) -> list[str]:
+    return [name for port in ports for name in database.interfaces_of(port)]
+
+
+def _check_sockets(plan: BridgePlan, database: Database, bridges: t.Iterable[Bridge]) -> None:
+    """Two ports that connect to one socket: QEMU takes the first, and the second waits for ever."""
+    declared = {one.name: one for bridge in bridges for port in bridge.ports for one in port.interfaces}
+    going = {command[-1] for command in plan.first}
+    for name, row in database.interfaces.items():
+        path = fields_of(row).get(SOCKET)
+        owner = next((one for one in declared.values() if path and one.socket == path), None)
+        if owner is not None and name not in declared and name not in going:
+            message = f"{path} is the socket of port {name} already: a socket has one port"
+            plan.problems.append(Problem(f"{owner.path}.socket", message))

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The folder of vhost-user sockets, in which QEMU makes them and Open vSwitch looks for them.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
+
+__all__ = ["FolderPlan", "apply_folder", "plan_folder", "plan_no_folder"]
+
+_RECORD = "vhost_sockets"
+
+#: Users that distributions have for libvirt's QEMU: Debian and Ubuntu; Fedora, RHEL and SUSE.
+_QEMU_USERS = ("libvirt-qemu", "qemu")
+_MODE = re.compile(r"^0?[0-7]{3,4}$")
+
+
+@dataclass(frozen=True)
+class FolderPlan:
+    """:ivar wanted: (owner's number, group's number, mode) of the folder, None for one that goes or is left alone.
+    :ivar now: as it is, None where there is none.
+    :ivar goes: a folder of ours that nobody needs any more; empty for none.
+    """
+
+    path: str
+    wanted: tuple[int, int, int] | None
+    now: tuple[int, int, int] | None
+    goes: str
+    recorded: tuple[FileChange, ...]
+
+    @property
+    def changed(self) -> bool:
+        return self.wanted != self.now if self.wanted is not None else bool(self.goes or self.recorded)
+
+    def __str__(self) -> str:
+        return "" if self.wanted is None else f"{self.path} {self.wanted[0]}:{self.wanted[1]} {self.wanted[2]:04o}"
+
+
+def plan_folder(host: Host, path: str, *, owner: str | None, group: str | None, mode: str | None) -> FolderPlan:
+    """:arg owner: a name or number, as ``group``; None for QEMU's where the folder is new, else as it is.
+    :raises DeclarationError: for users and modes that are none.
+    """
+    now = host.owner_of(path)
+    problems: list[Problem] = []
+    numbers = []
+    for option, given, file, index in (("socket_owner", owner, "passwd", 0), ("socket_group", group, "group", 1)):
+        if given is None and now is not None:
+            numbers.append(now[index])
+        else:
+            name = _qemu(host, file) if given is None else given
+            number = _number(host, name, file)
+            if number is None:
+                problems.append(Problem(option, f"{name!r} is not known on this host: write one of /etc/{file}"))
+            numbers.append(number or 0)
+    if mode is not None and not _MODE.fullmatch(mode):
+        problems.append(Problem("socket_mode", f"{mode!r} is no mode: write octal digits in quotes, such as '0755'"))
+    if problems:
+        raise DeclarationError(problems)
+    bits = int(mode, 8) if mode is not None else now[2] if now is not None else 0o755
+    ours = read_record(host, _RECORD).get("folder")
+    record = {"folder": path} if now is None or ours == path else {"folder": ours}
+    return FolderPlan(path, (numbers[0], numbers[1], bits), now, "", record_changes(host, _RECORD, record))
+
+
+def plan_no_folder(host: Host) -> FolderPlan:
+    """The folder that we have made goes, where nothing is in it."""
+    ours = read_record(host, _RECORD).get("folder") or ""
+    empty = bool(ours) and not host.names(ours)
+    kept = record_changes(host, _RECORD, {}) if empty or not ours else ()
+    return FolderPlan(ours, None, None, ours if empty else "", kept)
+
+
+def apply_folder(host: Host, plan: FolderPlan) -> None:
+    if plan.wanted is not None:
+        host.apply(plan.recorded)
+        host.make_folder(plan.path, *plan.wanted)
+    elif plan.goes:
+        host.remove_folder(plan.goes)
+        host.apply(plan.recorded)
+
+
+def _qemu(host: Host, file: str) -> str:
+    """The user or group that libvirt runs QEMU as."""
+    key = "user" if file == "passwd" else "group"
+    said = re.search(rf'^\s*{key}\s*=\s*"\+?([^"]+)"', host.read("/etc/libvirt/qemu.conf") or "", re.MULTILINE)
+    if said:
+        return said[1]
+    known = {line.partition(":")[0]: line.split(":") for line in (host.read("/etc/passwd") or "").splitlines()}
+    user = next((known[name] for name in _QEMU_USERS if name in known), None)
+    if user is None:
+        return "root"
+    return user[0] if file == "passwd" else user[3]
+
+
+def _number(host: Host, name: str, file: str) -> int | None:
+    if name.isdigit():
+        return int(name)
+    lines = (line.split(":") for line in (host.read(f"/etc/{file}") or "").splitlines())
+    return next((int(line[2]) for line in lines if line[0] == name), None)
