@@ -5,7 +5,7 @@
 
 H := tests/harness
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint sanity test-unit test-libvirt test-control-plane test-hosts bench docs clean-cache
+.PHONY: help quickstart test lint sanity test-unit test-libvirt test-ovs test-control-plane test-hosts bench docs clean-cache
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\): ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,9 @@ test-unit: ## the unit tests
 
 test-libvirt: ## the integration tests on a real libvirtd
 	@$(H)/test libvirt
+
+test-ovs: ## the integration tests on a real Open vSwitch with DPDK, with guests
+	@$(H)/test ovs
 
 test-control-plane: ## the integration tests on a KubeVirt control plane
 	@$(H)/test control-plane

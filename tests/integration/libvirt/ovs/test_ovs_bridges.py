@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ovs_bridges on a real Open vSwitch with DPDK."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.rtvirt.core.tests.integration.libvirt.ovs import switch
+from ansible_collections.rtvirt.core.tests.integration.libvirt.ovs.switch import Listener, ovs_bridges
+from ansible_collections.rtvirt.core.tests.integration.task import TaskError
+from ansible_collections.rtvirt.core.tests.integration.waiting import until
+
+pytestmark = pytest.mark.usefixtures("dpdk")
+
+VHOST = "dpdkvhostuserclient"
+
+
+def port(name: str, **more: t.Any) -> dict[str, t.Any]:
+    return {"name": name, "type": VHOST, **more}
+
+
+def declared(folder: Path, *ports: dict[str, t.Any], bridge: str = "br-test", **more: t.Any) -> dict[str, t.Any]:
+    return {"socket_folder": str(folder), "bridges": [{"name": bridge, "ports": list(ports), **more}]}
+
+
+def refused(**options: t.Any) -> str:
+    with pytest.raises(TaskError) as error:
+        ovs_bridges.run(**options)
+    return error.value.msg
+
+
+def test_ports_come_change_and_go(tmp_path: Path) -> None:
+    ports = [port("vh-a", tag=100), port("vh-b", trunks=[200, 100], vlan_mode="trunk", mtu=9000)]
+    task = declared(tmp_path / "sockets", *ports, fail_mode="secure")
+    predicted = ovs_bridges.run(check=True, **task)
+    assert switch.vsctl("list-br") == ""
+    assert not (tmp_path / "sockets").exists()
+    made = ovs_bridges.run(**task)
+    assert made == {**predicted, "invocation": made["invocation"]}
+    assert made["made"] == ["bridge br-test", "port vh-a", "port vh-b"]
+    assert switch.column("Bridge", "br-test", "datapath_type") == "netdev"
+    assert (switch.column("Port", "vh-a", "tag"), switch.column("Port", "vh-b", "trunks")) == (100, ["set", [100, 200]])
+    assert switch.column("Interface", "vh-b", "options") == {"vhost-server-path": f"{tmp_path}/sockets/vh-b"}
+    owner = (tmp_path / "sockets").stat()
+    assert (owner.st_uid != 0, oct(owner.st_mode & 0o777)) == (True, "0o755")
+
+    before = switch.written(), switch.column("Port", "vh-a", "_uuid")
+    again = ovs_bridges.run(**task)
+    assert (again["changed"], again["diff"]) == (False, [])
+    assert (switch.written(), switch.column("Port", "vh-a", "_uuid")) == before
+
+    less = ovs_bridges.run(**declared(tmp_path / "sockets", port("vh-a")))
+    assert (less["made"], less["removed"]) == ([], ["port vh-b"])
+    assert switch.column("Port", "vh-a", "tag") == ["set", []]
+    assert switch.column("Bridge", "br-test", "fail_mode") == ["set", []]
+
+    gone = ovs_bridges.run(state="absent")
+    assert (gone["removed"], switch.vsctl("list-br")) == (["bridge br-test"], "")
+    assert not (tmp_path / "sockets").exists()
+    assert ovs_bridges.run(state="absent")["changed"] is False
+
+
+def test_what_others_have_made_stays(tmp_path: Path) -> None:
+    switch.vsctl("add-br", "br-test", "--", "set", "Bridge", "br-test", "datapath_type=netdev")
+    add = ["add-port", "br-test", "theirs", "tag=7", "--", "set", "Interface", "theirs", f"type={VHOST}"]
+    switch.vsctl(*add, f"options:vhost-server-path={tmp_path}/theirs")
+    written = switch.written()
+    adopted = declared(tmp_path, port("theirs"))
+    assert ovs_bridges.run(**adopted)["changed"] is False
+    assert switch.written() == written
+    ovs_bridges.run(**declared(tmp_path, port("theirs", mtu=2000), port("ours")))
+    assert (switch.column("Port", "theirs", "tag"), switch.column("Interface", "theirs", "mtu_request")) == (7, 2000)
+    gone = ovs_bridges.run(state="absent")
+    assert gone["removed"] == ["port ours"]
+    assert switch.vsctl("list-ports", "br-test") == "theirs"
+    assert switch.column("Interface", "theirs", "mtu_request") == ["set", []]
+    assert "rtvirt" not in switch.vsctl("list", "Interface", "theirs")
+
+
+def test_another_socket_of_a_port_that_lives_takes_effect(tmp_path: Path) -> None:
+    with Listener(tmp_path / "first") as first:
+        ovs_bridges.run(**declared(tmp_path, port("vh-a", socket=f"{tmp_path}/first", tag=5)))
+        assert first.has_a_client()
+    with Listener(tmp_path / "second") as second:
+        changed = ovs_bridges.run(**declared(tmp_path, port("vh-a", socket=f"{tmp_path}/second", tag=5)))
+        assert changed["made"] == ["port vh-a"]
+        assert second.has_a_client()
+    assert switch.column("Port", "vh-a", "tag") == 5
+
+
+def test_two_ports_with_one_socket(tmp_path: Path) -> None:
+    both = [port("vh-a", socket=f"{tmp_path}/one"), port("vh-b", socket=f"{tmp_path}/one")]
+    message = refused(**declared(tmp_path, *both))
+    assert message == f"bridges[0].ports[1].socket: {tmp_path}/one is the socket of vh-a already: a socket has one port"
+    assert switch.vsctl("list-br") == ""
+    ovs_bridges.run(**declared(tmp_path, both[0]))
+    assert "is the socket of port vh-a already" in refused(**declared(tmp_path, both[1], bridge="br-more"))
+
+
+def test_a_port_of_another_bridge(tmp_path: Path) -> None:
+    ovs_bridges.run(**declared(tmp_path, port("vh-a")))
+    message = refused(**declared(tmp_path, port("vh-a"), bridge="br-more"))
+    assert message.startswith("bridges[0].ports[0].name: 'vh-a' is a port of br-test: ")
+    assert switch.vsctl("list-br") == "br-test"
+
+
+def test_a_device_that_is_not_there_is_told_by_the_switch_too(tmp_path: Path) -> None:
+    """By an address it is refused; what else DPDK calls a device only DPDK knows."""
+    card = {"name": "dpdk0", "type": "dpdk", "devargs": "0000:ff:1f.7"}
+    message = refused(**declared(tmp_path, card))
+    assert message == "bridges[0].ports[0].devargs: this host has no PCI device 0000:ff:1f.7"
+    message = refused(**declared(tmp_path, {**card, "devargs": "class=eth,mac=00:11:22:33:44:55"}))
+    assert message.startswith("bridges[0].ports[0]: dpdk0: ")
+    assert "could not" in message.lower() or "error" in message.lower()
+
+
+def test_a_switch_that_dies_during_a_run(tmp_path: Path) -> None:
+    task = declared(tmp_path, *(port(f"vh-{index}") for index in range(60)))
+    process = ovs_bridges.start(**task, wait_timeout=5)
+    until("the database has it", lambda: "vh-0" in switch.vsctl("--no-wait", "show"))
+    switch.kill()
+    with pytest.raises(TaskError) as error:
+        process.result()
+    assert "ovs-vswitchd" in error.value.msg
+    assert "ovs-vswitchd does not run" in refused(**task)
+    switch.restart()
+    ovs_bridges.run(**task)
+    assert ovs_bridges.run(**task)["changed"] is False
+    assert {f"vh-{index}" for index in range(60)} <= set(switch.vsctl("list-ports", "br-test").split())
+
+
+def test_a_database_that_is_down(tmp_path: Path) -> None:
+    switch.harness("stop")
+    try:
+        message = refused(**declared(tmp_path, port("vh-a")))
+    finally:
+        switch.harness("start")
+    assert message.startswith("Open vSwitch's database does not answer (")
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_switch_without_dpdk(tmp_path: Path) -> None:
+    message = refused(**declared(tmp_path / "sockets", port("vh-a")))
+    assert message == "DPDK is not initialised in Open vSwitch: declare it with rtvirt.core.ovs_dpdk before"
+    assert (switch.vsctl("list-br"), (tmp_path / "sockets").exists()) == ("", False)
