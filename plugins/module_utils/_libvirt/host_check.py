@@ -124,6 +124,14 @@ def _check_networks(
         elif name and host.networks is not None and not host.networks[name]:
             message = f"the network {name!r} is not active: start it (virsh net-start {name})"
             add(("networks", index, "libvirt", "network"), message)
+        elif name and source.get("portgroup") and host.networks is not None:
+            # libvirt takes a group that is not there for none, and the guest is in no VLAN.
+            groups = host.portgroups.get(name, frozenset())
+            if source["portgroup"] not in groups:
+                message = (
+                    f"the network {name!r} has no such group of ports: it has {', '.join(sorted(groups)) or 'none'}"
+                )
+                add(("networks", index, "libvirt", "portgroup"), message)
         for key, device in (("bridge", source.get("bridge")), ("macvtap", (source.get("macvtap") or {}).get("device"))):
             if device and settings.local and not os.path.exists(f"/sys/class/net/{device}"):
                 add(("networks", index, "libvirt", key), f"this host has no network device {device!r}")

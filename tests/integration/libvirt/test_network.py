@@ -167,8 +167,28 @@ def test_no_guest_is_cut_off_unasked(bed: Bed, lab: dict[str, t.Any]) -> None:
     assert text(bed, running=True) == before
     # A live change is none of the guest's business.
     assert network(**with_dhcp(lab, hosts=[]))["actions"] == ["define", "change live"]
+    tap = str(bed.xml(running=True).find("devices/interface/target").attrib["dev"])
+    assert Path(f"/sys/class/net/{lab['bridge']}/brif/{tap}").exists()
+    moved = network(name=lab["name"], domain="lab.example", allow_restart=True, disconnect_guests=True)
+    assert (moved["actions"], moved["disconnected"]) == (["define", "restart"], [guest])
+    # libvirt does not put it back, as the documents say.
+    assert not Path(f"/sys/class/net/{lab['bridge']}/brif/{tap}").exists()
     cut = network(name=lab["name"], state="absent", disconnect_guests=True)
     assert (cut["actions"], cut["disconnected"]) == (["stop", "undefine"], [guest])
+
+
+def test_a_vm_names_a_group_of_ports_that_its_network_has(bed: Bed, lab: dict[str, t.Any]) -> None:
+    network(**lab, portgroups=[{"name": "plain"}, {"name": "other", "default": True}])
+    source = {"network": lab["name"], "portgroup": "plain"}
+    vm = bed.bare(interfaces=[{"name": "lan", "bridge": {}, "network": {"libvirt": source}}], state="running")
+    run_one(**vm)
+    assert bed.xml().find("devices/interface/source").get("portgroup") == "plain"
+    assert run_one(**vm)["changed"] is False
+    network(**lab, portgroups=[])
+    with pytest.raises(
+        TaskError, match=r"^interfaces\[0\].network.libvirt.portgroup: .*no such group of ports: it has none"
+    ):
+        run_one(**vm)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_a_guest_boots_by_network(bed: Bed, tftp: Path) -> None:
     prefix, name = f"198.18.{secrets.randbelow(256)}", bed.name("net")
     vm = declared_vm(bed, name)
     with pytest.raises(
-        TaskError, match=rf"^interfaces\[0\].network.libvirt.network .*this host has no network '{name}'"
+        TaskError, match=rf"^interfaces\[0\].network.libvirt.network: this host has no network '{name}'"
     ):
         run_one(**vm, state="running")
     assert bed.power() == "absent"
