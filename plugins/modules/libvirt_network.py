@@ -153,7 +153,7 @@ options:
             suboptions:
               mac:
                 description:
-                  - The MAC address of the guest's interface.
+                  - The MAC address of the guest's interface, in quotes where it is of digits alone.
                 type: str
                 required: true
               address:
@@ -240,7 +240,7 @@ EXAMPLES = r"""
           - start: 192.168.150.100
             end: 192.168.150.199
         hosts:
-          - mac: 52:54:00:15:00:11
+          - mac: "52:54:00:15:00:11"
             address: 192.168.150.11
             name: node1
       pxe:

@@ -14,7 +14,7 @@ import libvirt
 import pytest
 
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import Bed
-from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskError, run_one
+from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskError, play, run_one
 from ansible_collections.rtvirt.core.tests.integration.task import Module
 
 network = Module("libvirt_network").run
@@ -252,3 +252,24 @@ def test_mistakes_are_told_all_at_once_and_nothing_is_made(bed: Bed, lab: dict[s
         with pytest.raises(TaskError, match=rf"^ipv4.pxe.{message}"):
             network(**{**lab, "ipv4": {**lab["ipv4"], "pxe": pxe}})
     assert bed.name("net") not in [one.name() for one in bed.connection.listAllNetworks()]
+
+
+def test_the_role_declares_them_and_says_what_waits(bed: Bed, lab: dict[str, t.Any], tmp_path: Path) -> None:
+    def declared(*networks: dict[str, t.Any], **variables: t.Any) -> dict[str, t.Any]:
+        role = {"ansible.builtin.include_role": {"name": "rtvirt.core.libvirt_network"}}
+        return {**role, "vars": {"libvirt_network_declarations": [*networks], **variables}}
+
+    said = {"ansible.builtin.debug": {"msg": "waiting={{ libvirt_network_restart_required }}"}}
+    second = {"name": bed.name("second"), "state": "inactive"}
+    first = play(tmp_path, declared(lab, second), said)
+    assert "waiting=[]" in first.output
+    assert bed.connection.networkLookupByName(lab["name"]).autostart()
+    assert not bed.connection.networkLookupByName(second["name"]).isActive()
+    again = play(tmp_path, declared(lab, second), said)
+    assert re.search(r"changed=0\s", again.output), again.output
+    pending = play(tmp_path, declared({**lab, "domain": "lab.example"}), said)
+    assert f"waiting=['{lab['name']}']" in pending.output.replace('"', "'").replace("''", "'"), pending.output
+    for wrong in ({**lab, "ipv5": {}}, {**lab, "ipv4": {"adress": "x"}}):
+        assert re.search("ipv5|adress", play(tmp_path, declared(wrong)).output)
+    gone = play(tmp_path, declared({"name": lab["name"]}, second, libvirt_network_state="absent"), check=True)
+    assert bed.name("net") in [one.name() for one in bed.connection.listAllNetworks()], gone.output

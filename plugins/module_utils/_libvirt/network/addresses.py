@@ -108,6 +108,8 @@ def _check_hosts(hosts: t.Sequence[Options], interface: t.Any) -> list[Problem]:
 
 
 def _wrong_mac(mac: str) -> str | None:
+    if mac.isdigit():
+        return f"{mac} is what YAML makes of an address of digits: write it in quotes, '52:54:00:12:34:56'"
     if not _MAC.match(mac):
         return f"{mac!r} is no MAC address: write six pairs of hex digits, 52:54:00:12:34:56"
     return f"{mac!r} is a multicast address: make its first pair even" if int(mac[:2], 16) & 1 else None

@@ -92,6 +92,7 @@ MISTAKES: dict[str, tuple[Options, str, str]] = {
     "a host outside": (one_host(address="192.0.3.9"), "ipv4.dhcp.hosts[0].address", "not in"),
     "a host with the host's address": (one_host(address="192.0.2.1"), "ipv4.dhcp.hosts[0].address", "host's own"),
     "a host without a MAC": (one_host(mac="52:54:00"), "ipv4.dhcp.hosts[0].mac", "six pairs"),
+    "a MAC that YAML took for a number": (one_host(mac="41135094011"), "ipv4.dhcp.hosts[0].mac", "in quotes"),
     "a multicast MAC": (one_host(mac="53:54:00:00:00:01"), "ipv4.dhcp.hosts[0].mac", "even"),
     "a host name with a blank": (one_host(name="a b"), "ipv4.dhcp.hosts[0].name", "host name"),
     "two hosts of an address": (
