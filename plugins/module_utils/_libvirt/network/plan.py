@@ -36,7 +36,7 @@ class NetworkPlan:
     :ivar changes: how that differs from what is there.
     :ivar pending: how the active network differs from its declaration.
     :ivar actions: in the order in which they are done.
-    :ivar guests: running guests that lose their link by it.
+    :ivar guests: running guests that lose their link where it stops or restarts.
     :ivar may_restart: whether a restart is allowed, and disconnects nobody who may not be.
     """
 
@@ -61,15 +61,14 @@ def plan_network(connection: t.Any, options: Options) -> NetworkPlan:
     existing = networks.pop(options["name"], None)
     guests = [] if existing is None else attached_guests(connection, existing)
     if options["state"] == "absent":
-        plan = NetworkPlan(options, existing, None, actions=_ending(existing))
+        plan = NetworkPlan(options, existing, None, actions=_ending(existing), guests=guests)
     else:
         definition = None if existing is None else existing.definition
         _refuse(check_kind(options, definition, connection.getLibVersion()))
         plan = _plan_definition(options, existing, guests)
         _refuse(_check_host(plan, networks))
-    _refuse(_check_guests(plan, guests))
-    lost = guests if {"stop", "restart"} & {*plan.actions} else []
-    return NetworkPlan(**{**vars(plan), "guests": lost})
+    _refuse(_check_guests(plan))
+    return plan
 
 
 def _plan_definition(options: Options, existing: Network | None, guests: list[str]) -> NetworkPlan:
@@ -90,7 +89,7 @@ def _plan_definition(options: Options, existing: Network | None, guests: list[st
         actions.append("restart")
     elif any(is_live(change, pending) for change in pending):
         actions.append("change live")
-    return NetworkPlan(options, existing, after, changes, pending, actions, may_restart=may_restart)
+    return NetworkPlan(options, existing, after, changes, pending, actions, guests, may_restart)
 
 
 def _ending(existing: Network | None) -> list[str]:
@@ -110,15 +109,14 @@ def _check_host(plan: NetworkPlan, others: t.Mapping[str, Network]) -> list[Prob
     return problems
 
 
-def _check_guests(plan: NetworkPlan, guests: list[str]) -> list[Problem]:
+def _check_guests(plan: NetworkPlan) -> list[Problem]:
     """Nobody loses a link unasked."""
     action = next((action for action in plan.actions if action in ("stop", "restart")), None)
-    if not guests or action is None or plan.options["disconnect_guests"]:
+    if not plan.guests or action is None or plan.options["disconnect_guests"]:
         return []
     path = "allow_restart" if action == "restart" else "state"
-    message = (
-        f"to {action} the network would cut off {', '.join(guests)}: shut them down, or write disconnect_guests true"
-    )
+    cut_off = ", ".join(plan.guests)
+    message = f"to {action} the network would cut off {cut_off}: shut them down, or write disconnect_guests true"
     return [Problem(path, message)]
 
 

@@ -73,7 +73,7 @@ def _result(plan: NetworkPlan, actions: list[str], network: Result, pending: lis
         "changes": [vars(change) for change in plan.changes],
         "pending": [vars(change) for change in pending],
         "restart_required": bool(pending),
-        "disconnected": plan.guests,
+        "disconnected": plan.guests if {"stop", "restart"} & {*actions} else [],
         "network": {"name": name, **network},
         "diff": {**header, **texts} if texts["before"] != texts["after"] else {},
     }
