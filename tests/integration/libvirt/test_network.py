@@ -119,6 +119,19 @@ def test_hosts_ranges_and_groups_of_ports_change_under_way(bed: Bed, lab: dict[s
     assert bare["network"]["bridge"] == lab["bridge"]
 
 
+def test_a_network_that_hides_its_guests(bed: Bed, lab: dict[str, t.Any]) -> None:
+    """libvirt fills in ports of NAT while the network is active."""
+    routed = {**lab, "ipv6": {"address": "fd00:198:18::1/64"}, "mtu": 1400}
+    assert network(**routed, mode="nat")["network"]["mode"] == "nat"
+    assert "<port start=" in text(bed, running=True)
+    assert Path(f"/sys/class/net/{lab['bridge']}/mtu").read_text().strip() == "1400"
+    again = network(**routed, mode="nat")
+    assert (again["changed"], again["pending"]) == (False, [])
+    other = network(**routed, mode="route", allow_restart=True)
+    assert (other["actions"], other["pending"]) == (["define", "restart"], [])
+    assert network(**routed, mode="route")["changed"] is False
+
+
 def test_others_settings_stay(bed: Bed, lab: dict[str, t.Any]) -> None:
     network(**lab, state="inactive")
     theirs = "<dns><txt name='who' value='they'/></dns>"
