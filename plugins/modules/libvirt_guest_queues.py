@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - With O(rtvirt.core.libvirt_vm#module:multiqueue) an interface has a queue for each vCPU. How many of them a guest
     uses is up to its driver. This module tells, and sets it, by C(ethtool) in the guest, which the guest's agent runs.
-  - Linux from 4.7 on uses as many as it has vCPUs by itself; older ones use one.
+  - Today's Linux uses as many as it has vCPUs by itself (6.1 does); older ones use one.
   - What is set holds until the guest boots again.
 extends_documentation_fragment:
   - rtvirt.core.connection
