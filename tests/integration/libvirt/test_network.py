@@ -282,7 +282,8 @@ def test_the_role_declares_them_and_says_what_waits(bed: Bed, lab: dict[str, t.A
     assert re.search(r"changed=0\s", again.output), again.output
     pending = play(tmp_path, declared({**lab, "domain": "lab.example"}), said)
     assert f"waiting=['{lab['name']}']" in pending.output.replace('"', "'").replace("''", "'"), pending.output
-    for wrong in ({**lab, "ipv5": {}}, {**lab, "ipv4": {"adress": "x"}}):
-        assert re.search("ipv5|adress", play(tmp_path, declared(wrong)).output)
+    for wrong, unknown in (({**lab, "ipv5": {}}, "ipv5"), ({**lab, "ipv4": {"adress": "x"}}, "adress")):
+        with pytest.raises(AssertionError, match=rf"{unknown}\. Supported parameters include"):
+            play(tmp_path, declared(wrong))
     gone = play(tmp_path, declared({"name": lab["name"]}, second, libvirt_network_state="absent"), check=True)
     assert bed.name("net") in [one.name() for one in bed.connection.listAllNetworks()], gone.output
