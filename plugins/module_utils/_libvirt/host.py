@@ -41,6 +41,7 @@ class Host:
     :ivar free_pages: huge pages that are free over all nodes, by size.
     :ivar machines: machine types that its QEMU has, with their short names.
     :ivar networks: libvirt's networks and whether each is active, None where the host does not say.
+    :ivar portgroups: the names of their groups of ports.
     :ivar qemu_user: numbers of the user and group that guests run as.
     """
 
@@ -51,6 +52,7 @@ class Host:
     free_pages: t.Mapping[int, int] = field(default_factory=dict)
     qemu_user: tuple[int, int] = (0, 0)
     networks: t.Mapping[str, bool] | None = None
+    portgroups: t.Mapping[str, frozenset[str]] = field(default_factory=dict)
     machines: frozenset[str] = frozenset()
 
     def virt_type(self, wanted: str) -> str:
@@ -119,11 +121,17 @@ def read_host(connection: t.Any) -> Host:
             for counts in connection.getFreePages(sizes, min(host.topology.nodes), len(host.topology.nodes)).values():
                 for size, count in counts.items():
                     free[size * 1024] = free.get(size * 1024, 0) + count
-    networks = None
+    networks, portgroups = None, {}
     # A host may have no driver for networks.
     with contextlib.suppress(libvirt.libvirtError):
-        networks = {network.name(): bool(network.isActive()) for network in connection.listAllNetworks()}
-    return replace(host, free_pages=free, networks=networks)
+        handles = {network.name(): network for network in connection.listAllNetworks()}
+        portgroups = {name: _portgroups(network.XMLDesc(0)) for name, network in handles.items()}
+        networks = {name: bool(network.isActive()) for name, network in handles.items()}
+    return replace(host, free_pages=free, networks=networks, portgroups=portgroups)
+
+
+def _portgroups(network: str) -> frozenset[str]:
+    return frozenset(group.get("name", "") for group in ET.fromstring(network).findall("portgroup"))
 
 
 def isolated_cpus() -> frozenset[int]:

@@ -12,7 +12,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, vhostuser, volumes
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, vhostuser
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders import closed_folder, may_make_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults, quantity
@@ -103,7 +104,7 @@ def page_size(spec: t.Mapping[str, t.Any]) -> str | None:
 def _check_kernel(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Path, str], None]) -> None:
     firmware = (spec.get("domain") or {}).get("firmware") or {}
     for key, path in ((firmware.get("kernelBoot") or {}).get("libvirt") or {}).items():
-        closed = volumes.closed_folder(path, host.qemu_user)
+        closed = closed_folder(path, host.qemu_user)
         if not os.path.exists(path):
             add((*_KERNEL, key), f"{path} does not exist on this host")
         elif closed:
@@ -123,6 +124,14 @@ def _check_networks(
         elif name and host.networks is not None and not host.networks[name]:
             message = f"the network {name!r} is not active: start it (virsh net-start {name})"
             add(("networks", index, "libvirt", "network"), message)
+        elif name and source.get("portgroup") and host.networks is not None:
+            # libvirt takes a group that is not there for none, and the guest is in no VLAN.
+            groups = host.portgroups.get(name, frozenset())
+            if source["portgroup"] not in groups:
+                message = (
+                    f"the network {name!r} has no such group of ports: it has {', '.join(sorted(groups)) or 'none'}"
+                )
+                add(("networks", index, "libvirt", "portgroup"), message)
         for key, device in (("bridge", source.get("bridge")), ("macvtap", (source.get("macvtap") or {}).get("device"))):
             if device and settings.local and not os.path.exists(f"/sys/class/net/{device}"):
                 add(("networks", index, "libvirt", key), f"this host has no network device {device!r}")
@@ -150,7 +159,7 @@ def _check_sockets(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Pat
         remedy = "declare its port with rtvirt.core.ovs_bridges, which makes the folder"
         if not os.path.isdir(folder):
             add(where, f"there is no folder {folder} on this host: {remedy}")
-        elif volumes.closed_folder(path, host.qemu_user) or not volumes.may_make_files(folder, host.qemu_user):
+        elif closed_folder(path, host.qemu_user) or not may_make_files(folder, host.qemu_user):
             add(where, f"{folder} is closed to QEMU's user ({host.qemu_user[0]}), who makes the socket: {remedy}")
 
 

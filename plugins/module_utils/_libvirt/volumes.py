@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import images
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.cloud_init import is_seed, write_seed
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders import closed_folder
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file, volume_format
@@ -29,16 +30,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = [
-    "Attached",
-    "Misfit",
-    "VolumeStep",
-    "apply_volume",
-    "closed_folder",
-    "may_make_files",
-    "plan_volumes",
-    "remove_files",
-]
+__all__ = ["Attached", "Misfit", "VolumeStep", "apply_volume", "plan_volumes", "remove_files"]
 
 Volume = t.Mapping[str, t.Any]
 
@@ -114,32 +106,6 @@ def plan_volumes(
         elif found is not None:
             misfits.append(Misfit((index, *found.path), found.message))
     return steps, misfits
-
-
-def closed_folder(path: str, user: tuple[int, int]) -> str | None:
-    """The first folder above a file that a user (uid, gid) may not search, None where the file can be reached.
-
-    libvirt gives QEMU the file itself, by its owner and label, but never the folders above it.
-    """
-    for folder in reversed(pathlib.Path(path).parents):
-        try:
-            status = folder.stat()
-        except FileNotFoundError:
-            return None
-        if not _may(status, user, 0o1):
-            return str(folder)
-    return None
-
-
-def may_make_files(folder: str, user: tuple[int, int]) -> bool:
-    """Whether a user (uid, gid) may make a file, or a socket, in a folder."""
-    return _may(os.stat(folder), user, 0o3)
-
-
-def _may(status: os.stat_result, user: tuple[int, int], wanted: int) -> bool:
-    """By the mode bits of others, with which root has no need to bother."""
-    shift = 6 if status.st_uid == user[0] else 3 if status.st_gid == user[1] else 0
-    return user[0] == 0 or (status.st_mode >> shift) & wanted == wanted
 
 
 def _look_at_device(volume: Volume) -> Misfit | None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a test works on: domains and files of its own on the real libvirtd, all of them gone at its end."""
+"""What a test works on: domains, networks and files of its own on the real libvirtd, all of them gone at its end."""
 
 from __future__ import annotations
 
@@ -119,13 +119,20 @@ class Bed:
         return int(Path(f"/run/libvirt/qemu/{self.name(short)}.pid").read_text())
 
     def clear(self) -> None:
-        """Remove every domain and file of this bed, whatever state it is in."""
+        """Remove every domain, network and file of this bed, whatever state it is in."""
         for name, domain in self.domains().items():
             with contextlib.suppress(libvirt.libvirtError):
                 domain.destroy()
             with contextlib.suppress(libvirt.libvirtError):
                 domain.undefineFlags(_UNDEFINE)
             assert name not in self.domains(), f"{name} cannot be removed"
+        # A guest goes before its network.
+        for network in self.connection.listAllNetworks():
+            if network.name().startswith(self.prefix):
+                if network.isActive():
+                    network.destroy()
+                if network.isPersistent():
+                    network.undefine()
         shutil.rmtree(self.folder, ignore_errors=True)
         for folder in _LEFTOVERS:
             for path in Path(folder).glob(f"{self.prefix}*"):

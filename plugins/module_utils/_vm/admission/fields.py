@@ -131,6 +131,7 @@ _NETWORK = {
     "pod": {},
     "libvirt": {
         "network": "str",
+        "portgroup": "str",
         "bridge": "str",
         "macvtap": {"device": "str", "mode": "str"},
         "vhostuser": {"socket": "str"},

@@ -130,6 +130,8 @@ def _check_libvirt(report: Report, at: Path, source: dict[str, t.Any]) -> None:
     kinds = [kind for kind in _LIBVIRT if source.get(kind)]
     if len(kinds) != 1:
         report.add(at, f"has {' and '.join(kinds) or 'no source'}: write exactly one of {listed(_LIBVIRT)}")
+    elif source.get("portgroup") and kinds != ["network"]:
+        report.add((*at, "portgroup"), "is a group of a network's ports: write it beside a network, or leave it out")
     elif kinds == ["vhostuser"]:
         _check_socket(report, (*at, "vhostuser", "socket"), source["vhostuser"].get("socket"))
     elif kinds == ["macvtap"]:

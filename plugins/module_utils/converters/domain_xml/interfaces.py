@@ -70,7 +70,7 @@ def _source(libvirt: dict[str, t.Any] | None) -> tuple[str, ET.Element | None]:
     if not libvirt:
         return "user", None
     if "network" in libvirt:
-        return "network", el("source", {"network": libvirt["network"]})
+        return "network", el("source", {key: libvirt.get(key) for key in ("network", "portgroup")})
     if "bridge" in libvirt:
         return "bridge", el("source", {"bridge": libvirt["bridge"]})
     if "vhostuser" in libvirt:

@@ -166,7 +166,9 @@ def _interfaces(domain: ET.Element) -> tuple[list[dict[str, t.Any]], list[dict[s
 def _network(kind: str, source: t.Mapping[str, str]) -> dict[str, t.Any] | None:
     if kind == "user":
         return {"pod": {}}
-    if kind in ("network", "bridge") and kind in source:
+    if kind == "network" and kind in source:
+        return {"libvirt": {key: source[key] for key in (kind, "portgroup") if key in source}}
+    if kind == "bridge" and kind in source:
         return {"libvirt": {kind: source[kind]}}
     if kind == "direct":
         return {"libvirt": {"macvtap": {"device": source["dev"], "mode": source.get("mode", "vepa")}}}

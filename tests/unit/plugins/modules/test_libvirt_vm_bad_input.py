@@ -602,6 +602,11 @@ NETWORKS: dict[str, tuple[Options, str, str]] = {
         "interfaces[0].network.libvirt.macvtap.device",
         "eth1",
     ),
+    "a group of ports of no network": (
+        vm(interfaces=[nic(network={"libvirt": {"bridge": "br0", "portgroup": "storage"}})]),
+        "interfaces[0].network.libvirt.portgroup",
+        "beside a network",
+    ),
     "macvtap mode": (
         vm(interfaces=[nic(network={"libvirt": {"macvtap": {"device": "eth1", "mode": "nat"}}})]),
         "interfaces[0].network.libvirt.macvtap.mode",

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders import closed_folder
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import is_layer
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import (
     Attached,
     VolumeStep,
     apply_volume,
-    closed_folder,
     plan_volumes,
     remove_files,
 )

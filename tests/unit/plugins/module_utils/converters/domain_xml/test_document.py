@@ -323,6 +323,7 @@ def interfaces(draw: st.DrawFn) -> list[dict[str, t.Any]]:
                 [
                     {"pod": {}},
                     {"libvirt": {"network": "default"}},
+                    {"libvirt": {"network": "default", "portgroup": "storage"}},
                     {"libvirt": {"bridge": "br0"}},
                     {"libvirt": {"macvtap": {"device": "eth1"}}},
                     {"libvirt": {"macvtap": {"device": "eth1", "mode": "private"}}},

@@ -37,6 +37,10 @@ FACTS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         {"interfaces": [nic({"network": "default"})]},
         [f"{NIC}/@type = 'network'", f"{NIC}/source/@network = 'default'", "count(devices/interface) = 1"],
     ),
+    "group of ports": (
+        {"interfaces": [nic({"network": "default", "portgroup": "storage"})]},
+        [f"{NIC}/source[@network='default'][@portgroup='storage']"],
+    ),
     "bridge": (
         {"interfaces": [nic({"bridge": "br0"})]},
         [f"{NIC}/@type = 'bridge'", f"{NIC}/source/@bridge = 'br0'"],
