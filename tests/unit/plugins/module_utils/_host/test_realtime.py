@@ -37,6 +37,7 @@ class Machine(Tree):
         self.put("/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n")
         self.put("/sys/devices/virtual/workqueue/cpumask", "f\n")
         self.put("/sys/module/kvm/parameters/nx_huge_pages", "N\n")
+        self.put("/sys/module/kvm/refcnt", "0\n")
 
     def tell(self, path: str, value: str) -> None:
         if self.refuses and path.endswith(self.refuses):
