@@ -93,7 +93,9 @@ def select(host: Host, selectors: t.Sequence[Selector], ours: t.Collection[str])
             problems.append(Problem(selector.path, "no PCI device of this host is meant: see rtvirt.core.host_info"))
         for device in found:
             chosen[device.address] = device
-            problems += [Problem(selector.path, f"{device.address}: {why}") for why in _reasons(host, device)]
+            problems += [
+                Problem(selector.path, f"{device.address}: {why}: leave it out") for why in _reasons(host, device)
+            ]
     groups = {device.group for device in chosen.values()} - {None}
     members = [device for device in devices if device.group in groups and device.address not in chosen]
     for device in chosen.values():
@@ -101,13 +103,12 @@ def select(host: Host, selectors: t.Sequence[Selector], ours: t.Collection[str])
         if others:
             named = ", ".join(f"{one.address} ({one.driver})" for one in others)
             message = (
-                f"{device.address} shares IOMMU group {device.group} with {named}: a group goes to a VM as a whole"
+                f"{device.address} shares IOMMU group {device.group} with {named}, and a group goes to a VM as a whole"
             )
-            problems.append(Problem("devices", message))
+            problems.append(Problem("devices", f"{message}: declare all of it, or leave it out"))
     if has_iommu(host) is False:
-        problems.append(
-            Problem("devices", "this host has no IOMMU, or its firmware has it switched off (VT-d, AMD-Vi)")
-        )
+        message = "this host has no IOMMU, or its firmware has it switched off: switch VT-d or AMD-Vi on there"
+        problems.append(Problem("devices", message))
     if problems:
         raise DeclarationError(dict.fromkeys(problems))
     return [chosen[address] for address in sorted(chosen)]

@@ -222,11 +222,6 @@ def test_vfio_that_is_built_in_reads_the_command_line(machine: Machine) -> None:
     assert machine.read("/etc/modprobe.d/vfio.conf") is None
 
 
-def test_ids_that_others_have_too(machine: Machine) -> None:
-    with pytest.raises(DeclarationError, match=r"^method: ids: 0000:04:00\.0 is a 8086:10d3 too"):
-        run(machine, entry(address=NIC), method="ids")
-
-
 def test_from_one_method_to_the_other(machine: Machine) -> None:
     run(machine, entry(id="8086:10d3"))
     assert not run(machine, entry(id="8086:10d3"), method="ids")["reboot_required"]
@@ -340,64 +335,9 @@ def is_the_boot_vga(machine: Machine) -> None:
     machine.put(f"/sys/bus/pci/devices/{VGA}/boot_vga", "1\n")
 
 
-@pytest.mark.parametrize(
-    ("make", "address", "words"),
-    [
-        (has_default_route, NIC, "enp3s0 has the default route"),
-        (is_a_virtio_card_with_a_route, VIRTIO, "enp9s0 has the default route"),
-        (has_address, NIC, "enp3s0 has an address"),
-        (has_address_of_ipv6, NIC, "enp3s0 has an address"),
-        (is_in_a_bond, NIC, "enp3s0 is part of bond0"),
-        (carries_a_vlan, NIC, "enp3s0 carries enp3s0.7"),
-        (is_mounted, DISK, "nvme0n1p1 is mounted on /"),
-        (is_swap, DISK, "nvme0n1p1 is swap"),
-        (is_held, DISK, "nvme0n1p1 is used by dm-0"),
-        (is_the_boot_vga, VGA, "graphics card that the host has booted with"),
-        (lambda machine: None, BRIDGE, "it is a bridge"),
-    ],
-)
-def test_what_the_host_needs_is_refused(
-    machine: Machine, make: t.Callable[[Machine], None], address: str, words: str
-) -> None:
-    make(machine)
-    files = machine.files()
-    with pytest.raises(DeclarationError) as raised:
-        run(machine, entry(address=address))
-    assert raised.value.message.startswith(f"devices[0]: {address}: ") or "2 problems" in raised.value.message
-    assert words in raised.value.message
-    assert machine.files() == files
-    assert machine.ran == []
-
-
 def test_a_link_local_address_is_no_use(machine: Machine) -> None:
     machine.put("/proc/net/if_inet6", "fe800000000000005054000000000001 02 40 20 80   enp3s0\n")
     run(machine, entry(address=NIC))
-
-
-@pytest.mark.parametrize(
-    ("devices", "state", "path", "words"),
-    [
-        ([], "present", "devices", "is empty"),
-        ([entry(address=NIC)], "absent", "devices", "state: absent"),
-        ([entry()], "present", "devices[0]", "selects nothing"),
-        ([entry(address="3:0")], "present", "devices[0].address", "0000:03:00.0"),
-        ([entry(address="eth0")], "present", "devices[0].address", "0000:03:00.0"),
-        ([entry(address="0000:03:00.9")], "present", "devices[0].address", "0000:03:00.0"),
-        ([entry(id="8086")], "present", "devices[0].id", "8086:10d3"),
-        ([entry(id="0x8086:0x10d3")], "present", "devices[0].id", "8086:10d3"),
-        ([entry(class_="network")], "present", "devices[0].class", "0200"),
-        ([entry(address=NIC), entry(address="0000:99:00.0")], "present", "devices[1]", "no PCI device of this host"),
-        ([entry(driver="mlx5_core")], "present", "devices[0]", "no PCI device of this host"),
-    ],
-)
-def test_bad_input(machine: Machine, devices: list[dict[str, str | None]], state: str, path: str, words: str) -> None:
-    files = machine.files()
-    with pytest.raises(DeclarationError) as raised:
-        run(machine, *devices, state=state)
-    told = [str(problem) for problem in raised.value.problems]
-    assert any(line.startswith(f"{path}: ") and words in line for line in told), told
-    assert machine.files() == files
-    assert machine.ran == []
 
 
 def test_host_info_tells_of_groups(machine: Machine) -> None:
