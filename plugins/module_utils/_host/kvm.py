@@ -10,8 +10,6 @@ and cannot be written.
 
 from __future__ import annotations
 
-import re
-import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
@@ -24,6 +22,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm_options impo
     loaded_value,
     plan_reload,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._host.modprobe import set_by_others
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import signed
 from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import (
     Settings,
@@ -36,7 +35,6 @@ __all__ = ["NestedPlan", "apply_nested", "nested", "plan_nested"]
 
 _RECORD = "nested_kvm"
 _FILE = "/etc/modprobe.d/zz-rtvirt-nested.conf"
-_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def plan_nested(host: Host, wanted: bool | None) -> NestedPlan:
     :raises DeclarationError: for a CPU that cannot run guests, and where somebody else sets it already.
     """
     module = _module(host)
-    other = _set_elsewhere(host, module)
+    other = next(iter(set_by_others(host, f"{module}.nested", (_FILE,))), None)
     if other is not None and wanted is not None:
         raise DeclarationError([Problem("enabled", f"{other} sets nested of {module} already: let one of them set it")])
     text = None if wanted is None else signed("nested_kvm", f"options {module} nested={int(wanted)}\n")
@@ -102,11 +100,3 @@ def _module(host: Host) -> str:
         message = "this host's CPU cannot run guests (no vmx or svm), or its firmware has that switched off"
         raise DeclarationError([Problem("enabled", f"{message}: switch it on there, or leave this out")])
     return module
-
-
-def _set_elsewhere(host: Host, module: str) -> str | None:
-    """The file of somebody else that sets ``nested``."""
-    option = re.compile(rf"^\s*options\s+{module.replace('_', '[-_]')}\s.*\bnested=", re.MULTILINE)
-    paths: t.Iterable[str] = (f"{folder}/{name}" for folder in _FOLDERS for name in host.names(folder))
-    conf = (path for path in paths if path != _FILE and path.endswith(".conf"))
-    return next((path for path in conf if option.search(host.read(path) or "")), None)

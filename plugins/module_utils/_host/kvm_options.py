@@ -17,12 +17,10 @@ from dataclasses import dataclass
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 
-__all__ = ["Reload", "cpus_module", "is_loaded", "load_anew", "loaded_value", "options_in", "plan_reload"]
+__all__ = ["Reload", "cpus_module", "is_loaded", "load_anew", "loaded_value", "plan_reload"]
 
 #: A CPU's flag -> its module, of which a host loads one.
 _MODULES = {"vmx": "kvm_intel", "svm": "kvm_amd"}
-
-_LINE = re.compile(r"^\s*options\s+(?P<module>\S+)\s+(?P<options>.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,16 +38,6 @@ class Reload:
     def waiting(self) -> tuple[str, ...]:
         """The options that come with the next boot alone."""
         return () if self.module else self.behind
-
-
-def options_in(text: str) -> dict[str, str]:
-    """``kvm_intel.nested`` -> value, of a file of modprobe.d."""
-    found = {}
-    for line in _LINE.finditer(text):
-        for option in line["options"].split():
-            name, _equals, value = option.partition("=")
-            found[f"{line['module'].replace('-', '_')}.{name}"] = value
-    return found
 
 
 def is_loaded(host: Host, module: str) -> bool:

@@ -20,9 +20,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm_options impo
     cpus_module,
     is_loaded,
     load_anew,
-    options_in,
     plan_reload,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._host.modprobe import options_in
 from ansible_collections.rtvirt.core.plugins.module_utils._host.realtime import (
     KVM_FILE,
     KVM_OPTIONS,

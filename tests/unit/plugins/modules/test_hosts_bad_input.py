@@ -483,6 +483,20 @@ TABLE: dict[str, Row] = {
     "the boot's graphics": needed(
         VGA, after(cards, test_vfio.is_the_boot_vga), "it is the graphics card that the host has booted with"
     ),
+    "a management controller": needed(
+        NIC, after(cards, test_vfio.is_of_a_bmc), "it is a part of the machine's management controller (BMC)"
+    ),
+    "driverctl's driver": needed(
+        NIC,
+        having(cards, {f"/etc/driverctl.d/pci-{NIC}": "uio_pci_generic\n"}),
+        f"driverctl gives it to uio_pci_generic at each boot (driverctl unset-override {NIC} would end that)",
+    ),
+    "ids of somebody else": bound(
+        devices({"id": "8086:10d3"}, method="ids"),
+        "method",
+        "/etc/modprobe.d/gpu.conf sets ids of vfio-pci too, of which the last counts alone: declare its devices here",
+        having(cards, {"/etc/modprobe.d/gpu.conf": "options vfio_pci disable_vga=1 ids=10de:128b\n"}),
+    ),
     "a bridge": needed(BRIDGE, cards, "it is a bridge, behind which other devices are"),
     # nested_kvm
     "a CPU that cannot": Row(

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
-from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm_options import options_in
+from ansible_collections.rtvirt.core.plugins.module_utils._host.modprobe import options_in
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host import test_realtime
 
 FILE = "/etc/modprobe.d/zz-rtvirt-realtime.conf"

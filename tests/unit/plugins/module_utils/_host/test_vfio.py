@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host import vfio
 from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import facts_of
+from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import iommu_vfio
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
 
@@ -333,6 +334,71 @@ def is_held(machine: Machine) -> None:
 
 def is_the_boot_vga(machine: Machine) -> None:
     machine.put(f"/sys/bus/pci/devices/{VGA}/boot_vga", "1\n")
+
+
+def is_of_a_bmc(machine: Machine) -> None:
+    """The card's second function is the interface of IPMI."""
+    folder = f"/sys/bus/pci/devices/{NIC[:-1]}1"
+    for name, value in (("vendor", "0x103c"), ("device", "0x3302"), ("class", "0x0c0701")):
+        machine.put(f"{folder}/{name}", f"{value}\n")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "class_code", "driver", "bmc"),
+    [
+        ("103c", "0c0701", "", True),  # IPMI, whose driver is not loaded
+        ("103c", "088000", "hpilo", True),
+        ("1a03", "030000", "ast", True),
+        ("8086", "0c0500", "i801_smbus", False),
+        ("8086", "0c0330", "xhci_hcd", False),
+    ],
+)
+def test_what_management_controllers_show(vendor: str, class_code: str, driver: str, bmc: bool) -> None:
+    assert Device(NIC, vendor, "2000", class_code, driver, 1, None, ()).is_of_bmc == bmc
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (f"/etc/driverctl.d/pci-{NIC}", "vfio-pci\n"),
+        ("/etc/modprobe.d/mine.conf", "options vfio-pci disable_vga=1 ids=10de:128b,8086:10D3\n"),
+    ],
+)
+def test_what_binds_it_at_boot_beside_us(machine: Machine, path: str, text: str) -> None:
+    machine.put(path, text)
+    by = "driverctl" if "driverctl" in path else path
+    for _run in range(2):
+        (warning,) = run(machine, entry(address=NIC))["warnings"]
+        assert warning == f"{NIC}: {by} binds it to vfio-pci at boot too, also after state: absent"
+    assert run(machine, entry(id="8086:1533"))["warnings"] == []
+
+
+def test_ids_of_ours_are_nobody_elses(machine: Machine) -> None:
+    assert run(machine, entry(id="8086:10d3"), method="ids")["changed"]
+    again = run(machine, entry(id="8086:10d3"), method="ids")
+    assert (again["changed"], again["warnings"]) == (False, [])
+    assert run(machine, entry(id="8086:10d3"))["warnings"] == []
+
+
+#: As Linux 6.1 tells on a lab host of AMD, without and with intremap=off.
+INTERRUPTS = (
+    "  0:  100  IR-IO-APIC   2-edge  timer\n 24:  0   PCI-MSI 16384-edge  AMD-Vi\n 25:  0  IR-PCI-MSI 81920-edge  aerdrv\n",
+    "  0:   86   IO-APIC   2-edge  timer\n 24:  0   PCI-MSI 16384-edge  AMD-Vi\n 25:  0   PCI-MSI 81920-edge  aerdrv\n",
+)
+#: Of arm64, whose interrupts of devices are always apart.
+GIC = " 11:  4711  GICv3  27 Level  arch_timer\n 20:  0  ITS-MSI 16384 Edge  PCIe PME\n"
+
+
+@pytest.mark.parametrize(
+    ("interrupts", "unsafe", "told"),
+    [(INTERRUPTS[0], "N", False), (INTERRUPTS[1], "N", True), (INTERRUPTS[1], "Y", False), (GIC, "N", False)],
+)
+def test_interrupt_remapping_that_is_off(machine: Machine, interrupts: str, unsafe: str, told: bool) -> None:
+    machine.put("/proc/interrupts", interrupts)
+    machine.put("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", f"{unsafe}\n")
+    warnings = run(machine, entry(address=NIC))["warnings"]
+    assert ["leave intremap=off out of the kernel's arguments" in one for one in warnings] == [True] * told
+    assert run(machine, state="absent")["warnings"] == []
 
 
 def test_a_link_local_address_is_no_use(machine: Machine) -> None:
