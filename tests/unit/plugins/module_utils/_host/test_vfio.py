@@ -382,8 +382,8 @@ def test_ids_of_ours_are_nobody_elses(machine: Machine) -> None:
 
 #: As Linux 6.1 tells on a lab host of AMD, without and with intremap=off.
 INTERRUPTS = (
-    "  0:  100  IR-IO-APIC   2-edge  timer\n 24:  0   PCI-MSI 16384-edge  AMD-Vi\n 25:  0  IR-PCI-MSI 81920-edge  aerdrv\n",
-    "  0:   86   IO-APIC   2-edge  timer\n 24:  0   PCI-MSI 16384-edge  AMD-Vi\n 25:  0   PCI-MSI 81920-edge  aerdrv\n",
+    "  0:  100  IR-IO-APIC   2  timer\n 24:  0   PCI-MSI 16384-edge  AMD-Vi\n 25:  0  IR-PCI-MSI 81920-edge  PME\n",
+    "  0:   86   IO-APIC   2  timer\n 24:  0   PCI-MSI 16384-edge  AMD-Vi\n 25:  0   PCI-MSI 81920-edge  aerdrv\n",
 )
 #: Of arm64, whose interrupts of devices are always apart.
 GIC = " 11:  4711  GICv3  27 Level  arch_timer\n 20:  0  ITS-MSI 16384 Edge  PCIe PME\n"
