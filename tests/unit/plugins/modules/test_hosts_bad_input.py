@@ -328,6 +328,14 @@ TABLE: dict[str, Row] = {
         DECLARATION,
         "installed: 6.1.0-28-amd64, 6.1.0-28-rt-amd64",
     ),
+    "a kernel that grubby does not know": Row(
+        "default_kernel",
+        {"kernel": "5.4"},
+        lambda root: test_default_kernel.with_kernels(boot.redhat(root)),
+        "kernel",
+        DECLARATION,
+        "installed: 6.1.0-28-amd64, 6.1.0-28-rt-amd64",
+    ),
     "a kernel to remove": Row(
         "default_kernel", {"kernel": "realtime", "state": "absent"}, kernels, "kernel", DECLARATION, "leave it out"
     ),
