@@ -5,8 +5,8 @@
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
 Source: ``man rpm-ostree`` (kargs): without options it prints those of the deployment that boots next; a deletion names
-the argument with its value where there are several. While an upgrade is under way, changes are
-refused (coreos/rpm-ostree #4358), and reading is not.
+the argument with its value where there are several. While an upgrade is under way, changes are refused
+(coreos/rpm-ostree #4358), and reading is not.
 """
 
 from __future__ import annotations
