@@ -16,7 +16,7 @@ description:
   - Gives PCI devices to vfio-pci, now and at boot, each by its address (the kernel's C(driver_override)), so that no
     other device of the same kind goes with them.
   - A device that the host uses (an address, the default route, a bond, a mounted disk, its graphics card) is refused,
-    and so is one whose IOMMU group has devices that stay with the host.
+    and so is one of its management controller, and one whose IOMMU group has devices that stay with the host.
   - It writes no kernel arguments itself. Give RV(kernel_args) to M(rtvirt.core.kernel_cmdline), or use
     M(rtvirt.core.host), which does both.
 options:
@@ -61,6 +61,8 @@ options:
     default: present
 notes:
   - Where the IOMMU is not in use yet, devices are bound by the next boot; see RV(reboot_required).
+  - A warning tells of what else binds a device at boot (driverctl, C(ids) in somebody else's file of C(modprobe.d)),
+    and of interrupt remapping that is off. A driverctl override for another driver is an error.
   - Virtual functions and mediated devices are made by others; C(host_info) tells of virtual functions as of any device.
 attributes:
   check_mode:

@@ -43,6 +43,9 @@ options:
 notes:
   - "Boot loaders: GRUB of Debian and Ubuntu (a drop-in in C(/etc/default/grub.d), C(update-grub)), C(grubby) (Red Hat
     Enterprise Linux, Fedora), GRUB with C(grub2-mkconfig) alone, and C(rpm-ostree). Any other is refused by its name."
+  - With C(grubby) what the entries of new kernels are made of is compared and written like an entry, that is
+    C(/etc/kernel/cmdline) and C(kernelopts) of grubenv. C(grub2-mkconfig) takes TuneD's variable out of entries, and it
+    is put back. C(rpm-ostree) that is busy is waited for, five minutes at most.
   - Values are literal. A character that a boot loader takes for its own syntax is refused.
   - An argument that TuneD sets is refused, as both would write it.
 attributes:
@@ -80,7 +83,8 @@ bootloader:
   returned: success
   sample: grub
 entries:
-  description: Each boot entry, with its arguments after the task.
+  description:
+    - Each boot entry, and with C(grubby) what those of new kernels are made of, with its arguments after the task.
   type: list
   elements: dict
   returned: success

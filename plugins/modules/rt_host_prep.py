@@ -118,8 +118,10 @@ reasons:
   sample: {nohz_full=2-7: no timer tick while one task runs}
 reboot_required:
   description:
-    - With O(tuned_profile), whether the kernel that runs lacks arguments that TuneD wants. Otherwise false, as the boot
-      entries are those of M(rtvirt.core.kernel_cmdline).
+    - Whether KVM is loaded with other options, and something uses it. Where nothing does, it is loaded anew. That
+      options which go need a boot is told by the run that takes them away.
+    - With O(tuned_profile), whether the kernel that runs lacks arguments that TuneD wants. Without it the boot entries
+      are those of M(rtvirt.core.kernel_cmdline), which tells of them.
   type: bool
   returned: success
   sample: false

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import (
+    RECORD,
     Bootloader,
     Entry,
     Exchange,
@@ -36,8 +37,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.tuned import (
 )
 
 __all__ = ["CmdlinePlan", "apply_cmdline", "has_owners", "plan_cmdline", "running_arguments"]
-
-_RECORD = "kernel_cmdline"
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class CmdlinePlan:
 
 def has_owners(host: Host) -> bool:
     """Whether anything of ours is in the boot entries, or a run that was to change that was cut off."""
-    return bool(read_record(host, _RECORD))
+    return bool(read_record(host, RECORD))
 
 
 def running_arguments(host: Host) -> list[str]:
@@ -118,7 +117,7 @@ def plan_cmdline(
     problems = [one for owner, wanted in declared.items() for one in problems_of(wanted, places[owner])]
     if problems:
         raise DeclarationError(problems)
-    record = read_record(host, _RECORD)
+    record = read_record(host, RECORD)
     given = {owner: list(arguments) for owner, arguments in declared.items()}
     owners: dict[str, list[str]] = dict(sorted({**record.get("owners", {}), **given}.items()))
     exact_for = exact or (record.get("exact") if record.get("exact") not in declared else None)
@@ -156,7 +155,7 @@ def plan_cmdline(
         lines=tuple(tuple(exchange.of(entry.arguments)) for entry in entries),
         steps=bootloader.steps(entries, exchange),
         record=kept,
-        recorded=record_changes(host, _RECORD, kept),
+        recorded=record_changes(host, RECORD, kept),
         wanted=tuple(argument for arguments in given.values() for argument in arguments),
         of_tuned=tuple(tuned),
         running=tuple(running_arguments(host)),
@@ -204,14 +203,14 @@ def apply_cmdline(host: Host, plan: CmdlinePlan) -> None:
         _record(host, {**plan.record, "written": [*before, *lacking(before, after)]})
         host.apply(plan.steps.files)
     if plan.is_stale:
-        host.must_run(*plan.steps.command)
+        plan.bootloader.bring_in(plan.steps)
         host.settle("/boot")
         _check_entries(plan)
     _record(host, plan.record)
 
 
 def _record(host: Host, record: t.Mapping[str, t.Any]) -> None:
-    host.apply(record_changes(host, _RECORD, record))
+    host.apply(record_changes(host, RECORD, record))
 
 
 def _check_entries(plan: CmdlinePlan) -> None:

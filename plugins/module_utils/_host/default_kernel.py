@@ -89,9 +89,9 @@ def apply_default_kernel(host: Host, plan: DefaultKernelPlan) -> None:
     with recorded_around(host, plan.record, plan.recorded):
         if plan.steps is not None:
             host.apply(plan.steps.files)
-            host.must_run(*plan.steps.command)
-            host.settle("/boot")
             bootloader = find_bootloader(host)
+            bootloader.bring_in(plan.steps)
+            host.settle("/boot")
             found = bootloader.default_kernel()
             if plan.record and found != plan.after:
                 raise RtvirtError(

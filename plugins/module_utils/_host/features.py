@@ -29,9 +29,13 @@ def read_features(host: Host) -> Features:
 
 
 def _parameters(host: Host, module: str) -> list[str]:
-    """What a module knows: loaded ones show it, of others modinfo tells."""
-    there = host.names(f"/sys/module/{module}/parameters")
-    if there or not host.has_tool("modinfo"):
-        return there
+    """What a module knows: loaded ones show it, of others modinfo tells.
+
+    One that is built in reads no options of modprobe.d. It has no count of its users.
+    """
+    if host.exists(f"/sys/module/{module}"):
+        return host.names(f"/sys/module/{module}/parameters") if host.exists(f"/sys/module/{module}/refcnt") else []
+    if not host.has_tool("modinfo"):
+        return []
     ran = host.run("modinfo", "-F", "parm", module)
     return [line.partition(":")[0] for line in ran.output.splitlines()] if ran.status == 0 else []

@@ -17,6 +17,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -26,6 +27,10 @@ __all__ = ["FileChange", "Host", "Ran"]
 
 #: Where the tools of an administrator are, which a task's PATH may lack.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: Seconds that a tool which is at work for somebody else is waited for, and between looks.
+_PATIENCE = 300.0
+_PAUSE = 2.0
 
 #: Of linux/fs.h.
 _FIFREEZE = 0xC0045877
@@ -193,9 +198,17 @@ class Host:
         except FileNotFoundError as error:
             raise RtvirtError(f"{command[0]} is not installed on this host") from error
 
-    def must_run(self, *command: str) -> str:
-        """What a tool prints. :raises RtvirtError: where it fails, with what it says."""
+    def must_run(self, *command: str, busy: str | None = None) -> str:
+        """What a tool prints.
+
+        :arg busy: what it says where it is at work for somebody else, and is to be waited for.
+        :raises RtvirtError: where it fails, with what it says.
+        """
+        until = time.monotonic() + _PATIENCE
         ran = self.run(*command)
+        while ran.status and busy and busy in ran.errors and time.monotonic() < until:
+            time.sleep(_PAUSE)
+            ran = self.run(*command)
         if ran.status:
             said = (ran.errors.strip() or ran.output.strip()).splitlines()
             raise RtvirtError(f"{' '.join(command)} failed with status {ran.status}: {'; '.join(said[-3:])}")

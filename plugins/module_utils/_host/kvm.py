@@ -10,12 +10,19 @@ and cannot be written.
 
 from __future__ import annotations
 
-import re
-import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm_options import (
+    Reload,
+    cpus_module,
+    is_loaded,
+    load_anew,
+    loaded_value,
+    plan_reload,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.modprobe import set_by_others
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import signed
 from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import (
     Settings,
@@ -28,7 +35,6 @@ __all__ = ["NestedPlan", "apply_nested", "nested", "plan_nested"]
 
 _RECORD = "nested_kvm"
 _FILE = "/etc/modprobe.d/zz-rtvirt-nested.conf"
-_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,17 @@ class NestedPlan:
 
     :ivar wanted: whether they shall.
     :ivar now: whether they may, None where the module is not loaded.
-    :ivar reloads: whether the module is loaded anew: it reads its options only then, and nothing uses it.
     """
 
     module: str
     settings: SettingsPlan
     wanted: bool
     now: bool | None
-    reloads: bool
+    reload: Reload
 
     @property
     def changed(self) -> bool:
-        return self.settings.changed or self.reloads
+        return self.settings.changed or self.reload.module is not None
 
 
 def plan_nested(host: Host, wanted: bool | None) -> NestedPlan:
@@ -57,15 +62,14 @@ def plan_nested(host: Host, wanted: bool | None) -> NestedPlan:
     :raises DeclarationError: for a CPU that cannot run guests, and where somebody else sets it already.
     """
     module = _module(host)
-    other = _set_elsewhere(host, module)
+    other = next(iter(set_by_others(host, f"{module}.nested", (_FILE,))), None)
     if other is not None and wanted is not None:
         raise DeclarationError([Problem("enabled", f"{other} sets nested of {module} already: let one of them set it")])
     text = None if wanted is None else signed("nested_kvm", f"options {module} nested={int(wanted)}\n")
-    now, later = nested(host, module), wanted is not False
-    # One that is built in has no such count, and is never let go.
-    unused = host.word(f"/sys/module/{module}/refcnt") == "0"
+    later = wanted is not False
     settings = plan_settings(host, _RECORD, Settings({} if text is None else {_FILE: text}))
-    return NestedPlan(module, settings, later, now, now not in (None, later) and unused)
+    reload = plan_reload(host, {f"{module}.nested": str(int(later))})
+    return NestedPlan(module, settings, later, nested(host, module), reload)
 
 
 def apply_nested(host: Host, plan: NestedPlan) -> bool | None:
@@ -74,40 +78,25 @@ def apply_nested(host: Host, plan: NestedPlan) -> bool | None:
     :raises RtvirtError: where the module does not come back.
     """
 
-    def load_anew() -> None:
-        out = plan.reloads and not host.run("modprobe", "-r", plan.module).status
-        # A run that was cut off may have left it out.
-        if out or (plan.settings.unfinished and plan.now is None):
-            ran = host.run("modprobe", plan.module)
-            if ran.status:
-                raise RtvirtError(f"{plan.module} was taken out and does not come back: {ran.errors.strip()}")
+    def tell() -> None:
+        # A run that was cut off may have left the module out.
+        if plan.reload.module or (plan.settings.unfinished and plan.now is None):
+            load_anew(host, plan.module)
 
     if plan.changed:
-        apply_settings(host, plan.settings, load_anew)
+        apply_settings(host, plan.settings, tell)
     return nested(host, plan.module)
 
 
 def nested(host: Host, module: str) -> bool | None:
-    """Whether nesting is on now, None where the module is not loaded. Intel's says Y, AMD's says 1."""
-    if not host.exists(f"/sys/module/{module}"):
-        return None
-    return host.word(f"/sys/module/{module}/parameters/nested") in ("Y", "1")
+    """Whether nesting is on now, None where the module is not loaded."""
+    return loaded_value(host, f"{module}.nested") == "1" if is_loaded(host, module) else None
 
 
 def _module(host: Host) -> str:
-    """``kvm_intel`` or ``kvm_amd``. :raises DeclarationError: for a CPU that cannot run guests."""
-    flags = re.search(r"^flags\s*:(.*)$", host.read("/proc/cpuinfo") or "", re.MULTILINE)
-    known = flags[1].split() if flags else []
-    for flag, module in (("vmx", "kvm_intel"), ("svm", "kvm_amd")):
-        if flag in known:
-            return module
-    message = "this host's CPU cannot run guests (no vmx or svm), or its firmware has that switched off"
-    raise DeclarationError([Problem("enabled", message)])
-
-
-def _set_elsewhere(host: Host, module: str) -> str | None:
-    """The file of somebody else that sets ``nested``."""
-    option = re.compile(rf"^\s*options\s+{module.replace('_', '[-_]')}\s.*\bnested=", re.MULTILINE)
-    paths: t.Iterable[str] = (f"{folder}/{name}" for folder in _FOLDERS for name in host.names(folder))
-    conf = (path for path in paths if path != _FILE and path.endswith(".conf"))
-    return next((path for path in conf if option.search(host.read(path) or "")), None)
+    """:raises DeclarationError: for a CPU that cannot run guests."""
+    module = cpus_module(host)
+    if module is None:
+        message = "this host's CPU cannot run guests (no vmx or svm), or its firmware has that switched off"
+        raise DeclarationError([Problem("enabled", f"{message}: switch it on there, or leave this out")])
+    return module

@@ -44,6 +44,16 @@ class Device:
     def is_bridge(self) -> bool:
         return self.class_code.startswith("06")
 
+    @property
+    def slot(self) -> str:
+        """The address without the function: all functions of a slot are one card."""
+        return self.address.rpartition(".")[0]
+
+    @property
+    def is_of_bmc(self) -> bool:
+        """Whether it is what a management controller shows of itself: IPMI (PCI's class 0c07), ASPEED, HPE's iLO."""
+        return self.class_code.startswith("0c07") or self.vendor == "1a03" or self.driver in ("ipmi_si", "hpilo")
+
 
 def read_devices(host: Host) -> list[Device]:
     found = []

@@ -19,7 +19,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.record import si
 from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import Settings
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_kernel_mask, format_ranges
 
-__all__ = ["Features", "kernel_arguments", "settings_of"]
+__all__ = ["KVM_FILE", "KVM_OPTIONS", "Features", "kernel_arguments", "settings_of"]
 
 Workload = t.Literal["realtime", "dpdk"]
 
@@ -85,8 +85,10 @@ _SYSCTLS = {
 }
 _REALTIME_SYSCTLS = {"kernel.sched_rt_runtime_us": "-1", "kernel.timer_migration": "0"}
 
+KVM_FILE = "/etc/modprobe.d/zz-rtvirt-realtime.conf"
+
 #: Options of kvm's modules that keep a guest's CPUs from being interrupted.
-_KVM_OPTIONS = {"kvm.kvmclock_periodic_sync": "0", "kvm.nx_huge_pages": "0", "kvm_intel.ple_gap": "0"}
+KVM_OPTIONS = {"kvm.kvmclock_periodic_sync": "0", "kvm.nx_huge_pages": "0", "kvm_intel.ple_gap": "0"}
 
 
 def settings_of(cpus: Isolation, workload: Workload, features: Features) -> Settings:
@@ -103,10 +105,10 @@ def settings_of(cpus: Isolation, workload: Workload, features: Features) -> Sett
         "/etc/tmpfiles.d/zz-rtvirt.conf": "".join(f"w- {path} - - - - {value}\n" for path, value in attributes.items()),
         "/etc/systemd/system.conf.d/zz-rtvirt.conf": f"[Manager]\nCPUAffinity={house.replace(',', ' ')}\n",
     }
-    options = {name: value for name, value in _KVM_OPTIONS.items() if name in features.kvm_parameters}
+    options = {name: value for name, value in KVM_OPTIONS.items() if name in features.kvm_parameters}
     if options:
         lines = (f"options {name.replace('.', ' ')}={value}\n" for name, value in sorted(options.items()))
-        files["/etc/modprobe.d/zz-rtvirt-realtime.conf"] = "".join(lines)
+        files[KVM_FILE] = "".join(lines)
     if features.irqbalance:
         text = f"[Service]\nEnvironment=IRQBALANCE_BANNED_CPULIST={apart}\n"
         files["/etc/systemd/system/irqbalance.service.d/zz-rtvirt.conf"] = text

@@ -21,7 +21,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.device_use impor
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device, in_the_way, read_devices
 
-__all__ = ["VFIO", "Selector", "bind", "has_iommu", "select", "unbind"]
+__all__ = ["VFIO", "Selector", "bind", "driverctl_override", "has_iommu", "remaps_interrupts", "select", "unbind"]
 
 VFIO = "vfio-pci"
 _DEVICES = "/sys/bus/pci/devices"
@@ -75,6 +75,20 @@ def has_iommu(host: Host) -> bool | None:
     return None if host.exists(f"{tables}/DMAR") or host.exists(f"{tables}/IVRS") else False
 
 
+def remaps_interrupts(host: Host) -> bool | None:
+    """Whether the IOMMU remaps interrupts, as the kernel names their controllers; None for other CPUs than x86 ones.
+
+    Linux ``drivers/iommu/intel/irq_remapping.c`` and ``drivers/iommu/amd/iommu.c``: ``IR-PCI-MSI``, ``IR-IO-APIC``.
+    """
+    table = host.read("/proc/interrupts") or ""
+    return "IR-" in table if re.search(r"\b(PCI-MSI|IO-APIC)", table) else None
+
+
+def driverctl_override(host: Host, device: Device) -> str:
+    """The driver that driverctl gives a device at each boot, empty where it does not, ``none`` for none."""
+    return host.word(f"/etc/driverctl.d/pci-{device.address}")
+
+
 def select(host: Host, selectors: t.Sequence[Selector], ours: t.Collection[str]) -> list[Device]:
     """The devices that are to be bound.
 
@@ -93,7 +107,8 @@ def select(host: Host, selectors: t.Sequence[Selector], ours: t.Collection[str])
             problems.append(Problem(selector.path, "no PCI device of this host is meant: see rtvirt.core.host_info"))
         for device in found:
             chosen[device.address] = device
-            problems += [Problem(selector.path, f"{device.address}: {why}") for why in _reasons(host, device)]
+            reasons = _reasons(host, device, devices)
+            problems += [Problem(selector.path, f"{device.address}: {why}: leave it out") for why in reasons]
     groups = {device.group for device in chosen.values()} - {None}
     members = [device for device in devices if device.group in groups and device.address not in chosen]
     for device in chosen.values():
@@ -101,13 +116,12 @@ def select(host: Host, selectors: t.Sequence[Selector], ours: t.Collection[str])
         if others:
             named = ", ".join(f"{one.address} ({one.driver})" for one in others)
             message = (
-                f"{device.address} shares IOMMU group {device.group} with {named}: a group goes to a VM as a whole"
+                f"{device.address} shares IOMMU group {device.group} with {named}, and a group goes to a VM as a whole"
             )
-            problems.append(Problem("devices", message))
+            problems.append(Problem("devices", f"{message}: declare all of it, or leave it out"))
     if has_iommu(host) is False:
-        problems.append(
-            Problem("devices", "this host has no IOMMU, or its firmware has it switched off (VT-d, AMD-Vi)")
-        )
+        message = "this host has no IOMMU, or its firmware has it switched off: switch VT-d or AMD-Vi on there"
+        problems.append(Problem("devices", message))
     if problems:
         raise DeclarationError(dict.fromkeys(problems))
     return [chosen[address] for address in sorted(chosen)]
@@ -119,11 +133,16 @@ def _was(selector: Selector, device: Device, ours: t.Collection[str]) -> bool:
     return device.address in ours and device.driver == VFIO and rest.fits(device)
 
 
-def _reasons(host: Host, device: Device) -> t.Iterator[str]:
+def _reasons(host: Host, device: Device, devices: t.Iterable[Device]) -> t.Iterator[str]:
     if device.is_bridge:
         yield "it is a bridge, behind which other devices are"
     if device.driver != VFIO:
         yield from uses_of(host, device)
+        if any(other.is_of_bmc and other.slot == device.slot for other in devices):
+            yield "it is a part of the machine's management controller (BMC)"
+    driver = driverctl_override(host, device)
+    if driver not in ("", VFIO):
+        yield f"driverctl gives it to {driver} at each boot (driverctl unset-override {device.address} would end that)"
 
 
 def bind(host: Host, device: Device) -> None:

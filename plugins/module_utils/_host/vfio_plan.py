@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.modprobe import set_by_others
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device, read_devices
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record, record_changes
 from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import (
@@ -24,7 +25,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import (
     VFIO,
     Selector,
     bind,
+    driverctl_override,
     has_iommu,
+    remaps_interrupts,
     select,
     unbind,
 )
@@ -54,6 +57,7 @@ class VfioPlan:
     :ivar returned: address -> driver of those that go back.
     :ivar first: address -> driver of before the first run.
     :ivar kernel_args: ids for a vfio-pci that is built in.
+    :ivar remarks: what the user should know.
     """
 
     devices: tuple[Device, ...]
@@ -64,6 +68,7 @@ class VfioPlan:
     first: dict[str, str]
     recorded: tuple[FileChange, ...]
     kernel_args: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     @property
     def changed(self) -> bool:
@@ -74,8 +79,9 @@ def plan_vfio(host: Host, selectors: t.Sequence[Selector], method: Method = "dri
     """:raises DeclarationError: for what :func:`select` refuses, ids that others have too, and what a VM has."""
     before: dict[str, str] = read_record(host, _RECORD).get("drivers", {})
     devices = select(host, selectors, before) if selectors else []
+    others = set_by_others(host, "vfio_pci.ids", read_record(host, _FILES_RECORD).get("files", ()))
     if method == "ids":
-        _check_ids(host, devices)
+        _check_ids(host, devices, others)
     first = {device.address: before.get(device.address, device.driver) for device in devices}
     returned = {address: driver for address, driver in before.items() if address not in first}
     _check_holders(host, returned)
@@ -92,17 +98,37 @@ def plan_vfio(host: Host, selectors: t.Sequence[Selector], method: Method = "dri
         first=first,
         recorded=record_changes(host, _RECORD, {"drivers": first}),
         kernel_args=(f"vfio-pci.ids={','.join(ids_of(devices))}",) if built_in else (),
+        remarks=tuple(_remarks(host, devices, others)),
     )
 
 
-def _check_ids(host: Host, devices: t.Sequence[Device]) -> None:
-    """:raises DeclarationError: where the ids would take devices along that are not declared."""
+def _remarks(host: Host, devices: t.Sequence[Device], others: t.Mapping[str, str]) -> t.Iterator[str]:
+    """:arg others: path -> ids of vfio-pci that somebody else has set."""
+    for device in devices:
+        by = [path for path, ids in others.items() if f"{device.vendor}:{device.device}" in ids.lower()]
+        if driverctl_override(host, device) == VFIO:
+            by.append("driverctl")
+        if by:
+            yield f"{device.address}: {', '.join(by)} binds it to {VFIO} at boot too, also after state: absent"
+    unsafe = host.word("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts") == "Y"
+    if devices and has_iommu(host) and remaps_interrupts(host) is False and not unsafe:
+        yield ("interrupt remapping is off, without which vfio gives no device to a VM: switch it on in the firmware,"
+               " and leave intremap=off out of the kernel's arguments")  # fmt: skip
+
+
+def _check_ids(host: Host, devices: t.Sequence[Device], others: t.Iterable[str]) -> None:
+    """:raises DeclarationError: where the ids would take devices along that are not declared, and for ids of others."""
     ids, declared = ids_of(devices), {device.address for device in devices}
     problems = [
         Problem("method", f"ids: {other.address} is a {other.vendor}:{other.device} too, and would go along: declare it"
                           " as well, or take driver_override")
         for other in read_devices(host)
         if f"{other.vendor}:{other.device}" in ids and other.address not in declared
+    ]  # fmt: skip
+    problems += [
+        Problem("method", f"ids: {path} sets ids of {VFIO} too, of which the last counts alone: declare its devices"
+                          " here and remove them there, or take driver_override")
+        for path in others
     ]  # fmt: skip
     if problems:
         raise DeclarationError(problems)

@@ -61,6 +61,16 @@ class LabHost:
         assert not played.results[0].get("failed"), played.output
         return played.results[0]
 
+    @contextlib.contextmanager
+    def kvm_in_use(self) -> t.Iterator[str]:
+        """As by a VM that runs: a program has /dev/kvm open, and a machine in it. Its process id."""
+        holding = "import fcntl, time; kvm = open('/dev/kvm'); vm = fcntl.ioctl(kvm, 0xAE01, 0); time.sleep(600)"
+        holder = self.shell(f'setsid python3 -c "{holding}" </dev/null >/dev/null 2>&1 & sleep 1; echo $!')
+        try:
+            yield holder
+        finally:
+            self.shell(f"kill {holder}")
+
     def cut_power_when(self, condition: str, module: str, **options: t.Any) -> None:
         """Cut its power while a module of ours runs on it, as soon as a shell's condition holds there."""
         file = self._folder / "cut.yml"

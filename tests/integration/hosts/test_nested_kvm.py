@@ -24,13 +24,10 @@ def test_it_is_set_now_and_goes_again(lab: LabHost) -> None:
 
 
 def test_a_module_that_is_in_use_waits_for_a_boot(lab: LabHost) -> None:
-    """As with a VM that runs: its program has /dev/kvm open, and a machine in it."""
-    holding = "import fcntl, time; kvm = open('/dev/kvm'); vm = fcntl.ioctl(kvm, 0xAE01, 0); time.sleep(600)"
-    holder = lab.shell(f'setsid python3 -c "{holding}" </dev/null >/dev/null 2>&1 & sleep 1; echo $!')
     try:
-        done = lab.run("nested_kvm", enabled=False)
-        assert (done["changed"], done["nested"], done["reboot_required"]) == (True, True, True)
-        assert lab.shell(f"kill -0 {holder}; {ASK}") == "1"
+        with lab.kvm_in_use() as holder:
+            done = lab.run("nested_kvm", enabled=False)
+            assert (done["changed"], done["nested"], done["reboot_required"]) == (True, True, True)
+            assert lab.shell(f"kill -0 {holder}; {ASK}") == "1"
     finally:
-        lab.shell(f"kill {holder}")
         lab.run("nested_kvm", state="absent")

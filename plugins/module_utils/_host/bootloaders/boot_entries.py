@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import SYSTEMS_OWN, with_ours, without
 
-__all__ = ["Bootloader", "Entry", "Exchange", "Steps"]
+__all__ = ["RECORD", "Bootloader", "Entry", "Exchange", "Steps"]
+
+#: Of whose arguments are whose.
+RECORD = "kernel_cmdline"
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,16 @@ class Bootloader(t.Protocol):
     name: str
 
     def entries(self) -> list[Entry]:
-        """All that may be booted and is to have our arguments; rescue entries are not among them."""
+        """All that may be booted and is to have our arguments, and what the entries of new kernels are made of.
+
+        Rescue entries are not among them.
+        """
 
     def steps(self, entries: t.Sequence[Entry], exchange: Exchange) -> Steps:
         """What exchanges our arguments in these entries. :raises RtvirtError: where its tool cannot do that."""
+
+    def bring_in(self, steps: Steps) -> None:
+        """Have its tool do its part, when the files are written. :raises RtvirtError: where it fails."""
 
     def default_kernel(self) -> str | None:
         """The release that is set to boot, None where that is left to the boot loader."""

@@ -49,6 +49,9 @@ class GrubDropIn:
         text = signed("kernel_cmdline", settings(ours, exact=exchange.exact)) if ours or exchange.exact else None
         return Steps(self._host.changes(_FILE, text), ("update-grub",))
 
+    def bring_in(self, steps: Steps) -> None:
+        self._host.must_run(*steps.command)
+
     def default_kernel(self) -> str | None:
         chosen = _CHOSEN.search(self._host.read(_MENU) or "")
         return chosen["release"] if chosen else None

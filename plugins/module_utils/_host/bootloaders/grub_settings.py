@@ -14,10 +14,16 @@ import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.bls import bls_entries
-from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Entry, Exchange, Steps
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.bls import bls_entries, tuned_changes
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import (
+    RECORD,
+    Entry,
+    Exchange,
+    Steps,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.grub_files import menu_entries, settings
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.record import read_record
 
 __all__ = ["GrubSettings"]
 
@@ -45,7 +51,7 @@ class GrubSettings:
         return host.has_tool("grub2-mkconfig") and host.exists(_FILE) and host.exists(_MENU)
 
     def entries(self) -> list[Entry]:
-        entries = bls_entries(self._host) or menu_entries(self._host.read(_MENU) or "")
+        entries = bls_entries(self._host, by_tuned=not self._is_exact()) or menu_entries(self._host.read(_MENU) or "")
         if not entries:
             raise RtvirtError(f"{_MENU} has no entry of a kernel of this system: does it boot by GRUB?")
         return entries
@@ -60,7 +66,20 @@ class GrubSettings:
         command = ["grub2-mkconfig", "-o", _MENU]
         if "--update-bls-cmdline" in self._host.run("grub2-mkconfig", "--help").output:
             command.append("--update-bls-cmdline")
-        return Steps(self._host.changes(_FILE, text), tuple(command))
+        # A run that was cut off may have left entries without TuneD's variable.
+        return Steps((*self._host.changes(_FILE, text), *self._tuned_changes()), tuple(command))
+
+    def _is_exact(self) -> bool:
+        """Whether entries are to have nothing but ours, so that TuneD's goes too."""
+        return bool(read_record(self._host, RECORD).get("exact"))
+
+    def _tuned_changes(self) -> tuple[FileChange, ...]:
+        return () if self._is_exact() else tuned_changes(self._host)
+
+    def bring_in(self, steps: Steps) -> None:
+        self._host.must_run(*steps.command)
+        # It has written the options of entries anew, without TuneD's variable.
+        self._host.apply(self._tuned_changes())
 
     def default_kernel(self) -> str | None:
         return None

@@ -16,11 +16,15 @@ import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.bls import grub_variables
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Entry, Exchange, Steps
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import families, split
 
 __all__ = ["Grubby"]
+
+#: What kernel-install makes the entries of new kernels of. Where there is none, grubby makes it of an entry.
+_FILE = "/etc/kernel/cmdline"
 
 _FIELD = re.compile(r'^(?P<name>\w+)="?(?P<value>.*?)"?$')
 
@@ -51,7 +55,9 @@ class Grubby:
                 found.append(Entry(field["value"], arguments))
         if not found:
             raise RtvirtError("grubby --info=ALL tells of no kernel: does this host boot by GRUB?")
-        return found
+        kernelopts = grub_variables(self._host).get("kernelopts")
+        made_of = {_FILE: self._host.read(_FILE), "kernelopts of grubenv": kernelopts}
+        return found + [Entry(name, tuple(split(text))) for name, text in made_of.items() if text]
 
     def steps(self, entries: t.Sequence[Entry], exchange: Exchange) -> Steps:
         # What grubby adds takes away all of its name. So a family that differs goes as a whole and comes anew.
@@ -70,7 +76,15 @@ class Grubby:
         removed = [one for name in gone for one in _removing([line.get(name, []) for line in before])]
         options = {"--remove-args": " ".join(removed), "--args": " ".join(added[0])}
         given = [f"{option}={value}" for option, value in options.items() if value]
-        return Steps((), ("grubby", "--update-kernel=ALL", *given))
+        files: list[FileChange] = []
+        for entry, (old, new) in zip(entries, pairs):
+            if entry.title == _FILE and old != new:
+                # An older grubby does not know of it.
+                files += self._host.changes(_FILE, " ".join(exchange.of(entry.arguments)) + "\n")
+        return Steps(tuple(files), ("grubby", "--update-kernel=ALL", *given))
+
+    def bring_in(self, steps: Steps) -> None:
+        self._host.must_run(*steps.command)
 
     def default_kernel(self) -> str | None:
         return self._host.must_run("grubby", "--default-kernel").strip().rpartition("/vmlinuz-")[2] or None

@@ -5,7 +5,8 @@
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
 Source: ``man rpm-ostree`` (kargs): without options it prints those of the deployment that boots next; a deletion names
-the argument with its value where there are several.
+the argument with its value where there are several. While an upgrade is under way, changes are refused
+(coreos/rpm-ostree #4358), and reading is not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import families, split
 
 __all__ = ["RpmOstree"]
+
+
+#: Said while an upgrade or the like is under way, which there is one of at a time.
+_BUSY = "Transaction in progress"
 
 
 class RpmOstree:
@@ -41,6 +46,9 @@ class RpmOstree:
         options = [f"--delete={one}" for name in changed for one in old.get(name, ())]
         options += [f"--append={one}" for name in changed for one in new.get(name, ())]
         return Steps((), ("rpm-ostree", "kargs", *options))
+
+    def bring_in(self, steps: Steps) -> None:
+        self._host.must_run(*steps.command, busy=_BUSY)
 
     def default_kernel(self) -> str | None:
         return None

@@ -52,7 +52,11 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
         for device in planned.devices
         if (driver := planned.first[device.address]) in _BIFURCATED
     ]
-    result = {**_described(planned), "kernel_args": [*own, *planned.kernel_args], "warnings": remarks}
+    result = {
+        **_described(planned),
+        "kernel_args": [*own, *planned.kernel_args],
+        "warnings": [*planned.remarks, *remarks],
+    }
 
     def apply() -> Result:
         if planned.changed:

@@ -23,7 +23,7 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
     """:raises DeclarationError: for a CPU that cannot run guests, and where somebody else sets it already."""
     planned = plan_nested(host, params["enabled"] if params["state"] == "present" else None)
     return Planned(
-        lambda: _described(planned, planned.wanted if planned.reloads else planned.now),
+        lambda: _described(planned, planned.wanted if planned.reload.module else planned.now),
         lambda: _described(planned, apply_nested(host, planned)),
     )
 

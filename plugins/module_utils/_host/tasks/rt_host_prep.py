@@ -15,7 +15,20 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.features import 
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.isolation import isolate
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import lacking
-from ansible_collections.rtvirt.core.plugins.module_utils._host.realtime import kernel_arguments, settings_of
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm_options import (
+    Reload,
+    cpus_module,
+    is_loaded,
+    load_anew,
+    plan_reload,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._host.modprobe import options_in
+from ansible_collections.rtvirt.core.plugins.module_utils._host.realtime import (
+    KVM_FILE,
+    KVM_OPTIONS,
+    kernel_arguments,
+    settings_of,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import (
     Settings,
     SettingsPlan,
@@ -59,24 +72,31 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
         if problem:
             raise DeclarationError([problem])
     planned = plan_settings(host, _RECORD, wanted)
-    changed, diff = planned.changed or tuned.changed, _described(planned, tuned)
+    options, gone = options_in(wanted.files.get(KVM_FILE, "")), _options_that_go(planned)
+    reload = plan_reload(host, options, gone)
+    changed, diff = planned.changed or tuned.changed or bool(reload.module), _described(planned, tuned, reload)
 
-    def result() -> Result:
+    def result(waiting: t.Sequence[str]) -> Result:
         # Without TuneD the boot entries are those of kernel_cmdline.
-        reboot_required = by_tuned and bool(lacking(running_arguments(host), boot_arguments(host)))
-        return {**told, "reboot_required": reboot_required, "changed": changed, "diff": diff}
+        lacks = by_tuned and bool(lacking(running_arguments(host), boot_arguments(host)))
+        warnings = [*told.get("warnings", ()), *_of_waiting(waiting)]
+        required = lacks or bool(waiting)
+        return {**told, "warnings": warnings, "reboot_required": required, "changed": changed, "diff": diff}
+
+    def tell() -> None:
+        if by_tuned:
+            apply_tuned(host, tuned)
+        _load_kvm(host, planned, reload)
 
     def apply() -> Result:
-        if changed and by_tuned:
-            apply_settings(host, planned, lambda: apply_tuned(host, tuned))
-        elif changed:
-            if tuned.changed:
-                apply_tuned(host, tuned)
+        if tuned.changed and not by_tuned:
+            apply_tuned(host, tuned)
+        if changed:
             # TuneD has set back what it had set.
-            apply_settings(host, plan_settings(host, _RECORD, wanted))
-        return result()
+            apply_settings(host, plan_settings(host, _RECORD, wanted), tell)
+        return result(plan_reload(host, options, {} if reload.module else gone).behind)
 
-    return Planned(result, apply)
+    return Planned(lambda: result(reload.waiting), apply)
 
 
 def _wanted(params: t.Mapping[str, t.Any], host: Host) -> tuple[Settings, dict[str, t.Any]]:
@@ -133,12 +153,39 @@ def tuned_arguments(params: t.Mapping[str, t.Any], host: Host) -> list[str]:
     return boot_arguments(host) if tuned.before == tuned.after else []
 
 
-def _described(plan: SettingsPlan, tuned: TunedPlan) -> list[dict[str, str]]:
+def _options_that_go(plan: SettingsPlan) -> dict[str, str]:
+    """What the file of KVM's options says, where it changes. A run that was cut off may have removed it already."""
+    if plan.unfinished:
+        return KVM_OPTIONS
+    texts = [change.before or "" for change in plan.files if change.path == KVM_FILE]
+    return options_in("".join(texts))
+
+
+def _load_kvm(host: Host, plan: SettingsPlan, reload: Reload) -> None:
+    """Have KVM's modules read their options. :raises RtvirtError: where they do not come back."""
+    module = cpus_module(host)
+    if reload.module:
+        load_anew(host, reload.module)
+    elif plan.unfinished and module and not is_loaded(host, module):
+        # A run that was cut off may have left it out. That it is not loaded may also have reasons of its own.
+        host.run("modprobe", module)
+
+
+def _of_waiting(options: t.Sequence[str]) -> list[str]:
+    if not options:
+        return []
+    named = ", ".join(options)
+    return [f"{named}: KVM is in use with other values, and reads its options when it is loaded: with the next boot"]
+
+
+def _described(plan: SettingsPlan, tuned: TunedPlan, reload: Reload) -> list[dict[str, str]]:
     """Ansible's diff."""
+    loaded = [*reload.behind, ""] if reload.module else []
     before = "".join(f"{change.path} = {change.before}\n" for change in plan.attributes)
     after = "".join(f"{change.path} = {change.after}\n" for change in plan.attributes)
     return [
         *difference("the running kernel", before, after),
+        *difference("options that KVM is loaded anew for", "", "\n".join(loaded)),
         *difference("TuneD's profile", f"{tuned.before}\n", f"{tuned.after}\n"),
         *diff_of(plan.files),
     ]

@@ -17,6 +17,7 @@ from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree 
 
 M = t.TypeVar("M", bound="Machine")
 DEBIANS = 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n'
+GRUBENV = "/boot/grub2/grubenv"
 KERNELS = ("6.1.0-28-rt-amd64", "6.1.0-28-amd64")
 
 
@@ -30,6 +31,8 @@ class Machine(Tree):
         self.tools: dict[str, t.Callable[..., Ran]] = {}
         #: Those of grubby's entries.
         self.lines: list[str] = []
+        #: How often rpm-ostree is at work for somebody else.
+        self.busy = 0
         self.put("/proc/cmdline", "BOOT_IMAGE=/vmlinuz-6.1.0-28-amd64 root=UUID=1f2e ro quiet\n")
 
     def has(self, name: str, act: t.Callable[..., Ran]) -> None:
@@ -105,34 +108,44 @@ def _entry(title: str, identifier: str, kernel: str, line: str) -> str:
 def redhat(root: Path, arguments: str = "ro console=tty0 quiet", second: str | None = None) -> Machine:
     """Two kernels and the rescue system, changed by grubby."""
     machine = Machine(root)
-    lines = [arguments, arguments if second is None else second, "ro rescue"]
-    state = {"lines": lines}
-    machine.has("grubby", lambda *given: _grubby(state, *given))
+    machine.lines = [arguments, arguments if second is None else second, "ro rescue"]
+    machine.has("grubby", lambda *given: _grubby(machine, *given))
     machine.put("/etc/default/grub", f'GRUB_CMDLINE_LINUX="{arguments}"\n')
-    machine.lines = lines
+    machine.put("/etc/kernel/cmdline", f"root=UUID=1f2e {arguments}\n")
     return machine
 
 
-def _grubby(state: dict[str, list[str]], *given: str) -> Ran:
+def _grubby(machine: Machine, *given: str) -> Ran:
     """grubby-bls of RHEL 9, update_args and all: what is added takes away all of its name, what is removed is a regular
-    expression that does not see the second of two neighbours, and the status is 0 whatever was done."""
+    expression that does not see the second of two neighbours, and the status is 0 whatever was done. With ALL it also
+    changes what new kernels are made of: the settings, grubenv's kernelopts, and /etc/kernel/cmdline, which it makes.
+    """
     if given == ("--info=ALL",):
         names = ["/boot/vmlinuz-5.14.0-503", "/boot/vmlinuz-5.14.0-427", "/boot/vmlinuz-0-rescue-1f2e"]
-        return Ran(0, "".join(_info(*one) for one in zip(range(3), names, state["lines"])), "")
+        return Ran(0, "".join(_info(*one) for one in zip(range(3), names, machine.lines)), "")
     options = dict(option.split("=", 1) for option in given)
     assert options["--update-kernel"] == "ALL"
-    for index, line in enumerate(state["lines"]):
-        for argument in options.get("--remove-args", "").split():
-            if re.search(r"(?<!\\)=", argument):
-                line = re.sub(rf"(^|\s){argument}(\s|$)", " ", line, count=1)
-            else:
-                line = re.sub(rf"(^|\s){argument}(=\S*)?(\s|$)", " ", line)
-        added = options.get("--args", "").split()
-        for argument in added:
-            name = argument.partition("=")[0]
-            line = " ".join(one for one in line.split() if one.partition("=")[0] != name)
-        state["lines"][index] = " ".join([*line.split(), *added])
+    change = options.get("--remove-args", "").split(), options.get("--args", "").split()
+    for path, field in (("/etc/default/grub", r'(?<=^GRUB_CMDLINE_LINUX=").+(?=")'), (GRUBENV, "(?<=^kernelopts=).+")):
+        text = machine.read(path)
+        if text is not None:
+            machine.put(path, re.sub(field, lambda found: _update_args(found[0], *change), text, flags=re.MULTILINE))
+    made_of = machine.read("/etc/kernel/cmdline") or f"root=UUID=1f2e {machine.lines[0]}\n"
+    machine.put("/etc/kernel/cmdline", _update_args(made_of.splitlines()[0], *change) + "\n")
+    machine.lines[:] = [_update_args(line, *change) for line in machine.lines]
     return Ran(0, "", "")
+
+
+def _update_args(line: str, removed: t.Sequence[str], added: t.Sequence[str]) -> str:
+    for argument in removed:
+        if re.search(r"(?<!\\)=", argument):
+            line = re.sub(rf"(^|\s){argument}(\s|$)", " ", line, count=1)
+        else:
+            line = re.sub(rf"(^|\s){argument}(=\S*)?(\s|$)", " ", line)
+    for argument in added:
+        name = argument.partition("=")[0]
+        line = " ".join(one for one in line.split() if one.partition("=")[0] != name)
+    return " ".join([*line.split(), *added])
 
 
 def _info(index: int, kernel: str, arguments: str) -> str:
@@ -160,6 +173,10 @@ def coreos(root: Path, arguments: str = "ostree=/ostree/boot.1 root=UUID=1f2e ro
                 line.remove(argument)
             else:
                 line.append(argument)
+        if options and machine.busy:
+            machine.busy -= 1
+            return Ran(1, "", "error: Transaction in progress: upgrade\n You can cancel the current transaction with"
+                              " `rpm-ostree cancel`\n")  # fmt: skip
         if options:
             machine.put("/ostree/kargs", " ".join(line))
         return Ran(0, " ".join(line) + "\n", "")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import typing as t
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.bls import bls_entries
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.bls import bls_entries, tuned_changes
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import kernel_cmdline
@@ -46,6 +47,10 @@ def put_entry(tree: Tree, release: str, title: str, options: str) -> None:
         f"initrd /initramfs-{release}.img $tuned_initrd\noptions {options}\n"
         "grub_users $grub_users\ngrub_arg --unrestricted\ngrub_class rhel\n",
     )
+
+
+def entry_path(release: str) -> str:
+    return f"{FOLDER}/{MACHINE_ID}-{release}.conf"
 
 
 def put_rescue(tree: Tree, options: str) -> None:
@@ -227,7 +232,6 @@ def machine_of_rhel_9(root: Path) -> RedHat:
         return Ran(0, "", "Generating grub configuration file ...\ndone\n")
 
     machine.has("grub2-mkconfig", mkconfig)
-    mkconfig("--update-bls-cmdline")
     return machine
 
 
@@ -296,7 +300,41 @@ def test_entries_that_stay_as_they_are_are_found_out(tmp_path: Path) -> None:
         run(machine, *RT)
     machine.updates = True
     assert run(machine, *RT)["changed"]
-    assert all(line[-2:] == RT for line in lines(machine))
+    assert all(line[-3:] == [*RT, "skew_tick=1"] for line in lines(machine))
+
+
+def test_tuneds_variable_stays_in_the_entries(tmp_path: Path) -> None:
+    """grub2-mkconfig --update-bls-cmdline writes their options anew, without it."""
+    machine = machine_of_rhel_9(tmp_path)
+    for declared in (RT, RT[:1]):
+        run(machine, *declared)
+        for release in RHEL_9:
+            (options,) = re.findall("^options (.*)$", machine.read(entry_path(release)) or "", re.MULTILINE)
+            assert options.split() == [*OTHERS, *declared, "$tuned_params"]
+    assert "tuned" not in (machine.read(entry_path("0-rescue")) or "").split("options ")[1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [("", f"title x\noptions {' '.join(OTHERS)}\ngrub_class rhel\n"), ("skew_tick=1", "title x\noptions ro quiet\n")],
+)
+def test_entries_that_tuned_leaves_alone(wanted: str, text: str, tmp_path: Path) -> None:
+    """Where it wants nothing, and in those that no tool of GRUB's has made."""
+    tree = Tree(tmp_path)
+    put_grubenv(tree, tuned_params=wanted)
+    tree.put(entry_path(RHEL_9[0]), text)
+    assert tuned_changes(tree) == ()
+
+
+def test_tuneds_variable_that_a_run_which_was_cut_off_has_lost(tmp_path: Path) -> None:
+    machine = machine_of_rhel_9(tmp_path)
+    run(machine, *RT)
+    files = machine.files()
+    machine.answer((*MKCONFIG, "--update-bls-cmdline"))
+    assert machine.files() != files
+    assert run(machine, *RT)["changed"]
+    assert machine.files() == files
+    assert not run(machine, *RT)["changed"]
 
 
 def test_nothing_but_ours_and_back(tmp_path: Path) -> None:
@@ -315,7 +353,7 @@ def test_a_kernel_whose_entry_lacks_ours_gets_them(release: str, tmp_path: Path)
     run(machine, *RT)
     put_entry(machine, release, rhel_9_title(release), " ".join(OTHERS))
     assert run(machine, *RT)["changed"]
-    assert lines(machine) == [[*OTHERS, *RT]] * 3
+    assert lines(machine) == [[*OTHERS, *RT, "skew_tick=1"]] * 3
     assert not run(machine, *RT)["changed"]
 
 
@@ -348,7 +386,7 @@ def test_grubby_is_asked_where_it_is(machine: RedHat) -> None:
     machine.has("grubby", lambda *_given: Ran(0, info, ""))
     bootloader = find_bootloader(machine)
     assert bootloader.name == "grubby"
-    assert [entry.title for entry in bootloader.entries()] == ["By grubby"]
+    assert [entry.title for entry in bootloader.entries()] == ["By grubby", "kernelopts of grubenv"]
 
 
 def test_entries_of_systemd_boot_are_not_grubs(machine: RedHat) -> None:

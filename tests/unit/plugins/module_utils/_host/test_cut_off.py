@@ -18,6 +18,7 @@ from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host impor
     test_default_kernel,
     test_host,
     test_hugepages,
+    test_kvm_options,
     test_nested_kvm,
     test_realtime,
     test_tuned,
@@ -85,6 +86,11 @@ SCENARIOS = {
         test_realtime.Machine,
         lambda machine: test_realtime.run(machine, isolated_cpus="auto"),
         lambda machine: test_realtime.run(machine, state="absent"),
+    ),
+    "rt_host_prep with KVM loaded": Scenario(
+        test_kvm_options.Machine,
+        test_kvm_options.run,
+        lambda machine: test_kvm_options.run(machine, state="absent"),
     ),
     "rt_host_prep by TuneD": Scenario(
         test_tuned.Machine,

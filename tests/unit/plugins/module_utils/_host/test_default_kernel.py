@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernels import Kernel, read_kernels
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import default_kernel
@@ -100,29 +100,6 @@ def test_a_newer_kernel_of_the_same_kind_is_taken(tmp_path: Path) -> None:
         == RT
     )
     assert [kernel.release for kernel in read_kernels(with_kernels(debian(tmp_path))) if kernel.realtime] == [RT]
-
-
-@pytest.mark.parametrize(
-    ("kernel", "state", "words"),
-    [
-        (None, "present", "is missing"),
-        ("5.4", "present", f"installed: {PLAIN}, {RT}"),
-        ("realtime", "absent", "state: absent"),
-    ],
-)
-def test_bad_input(machine: Machine, kernel: str | None, state: str, words: str) -> None:
-    files = machine.files()
-    with pytest.raises(DeclarationError) as raised:
-        run(machine, kernel, state=state)
-    assert raised.value.message.startswith("kernel: ")
-    assert words in raised.value.message
-    assert machine.files() == files
-
-
-def test_no_realtime_kernel_is_installed(machine: Machine) -> None:
-    machine.put(f"/boot/config-{RT}", "")
-    with pytest.raises(DeclarationError, match=r"^kernel: no real-time kernel is installed"):
-        run(machine)
 
 
 def test_a_boot_loader_that_has_no_choice(tmp_path: Path) -> None:

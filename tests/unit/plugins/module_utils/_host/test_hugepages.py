@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import format_size, parse_size
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import hugepages
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
@@ -304,60 +303,6 @@ def test_units_of_others_stay(kernel: Kernel) -> None:
     run(kernel, *DECLARED, mounts=True)
     run(kernel, state="absent")
     assert kernel.names("/etc/systemd/system") == ["other.mount"]
-
-
-# Bad input
-
-MISTAKES: list[tuple[list[dict[str, t.Any]], dict[str, t.Any], str, str]] = [
-    ([], {}, "pools", "is empty"),
-    ([pool("2M", 1)], {"state": "absent"}, "pools", "state: absent"),
-    ([pool("two", 1)], {}, "pools[0].size", "such as 2M or 1G"),
-    ([pool("2M", 1), pool("", 1)], {}, "pools[1].size", "such as 2M or 1G"),
-    ([pool("-2M", 1)], {}, "pools[0].size", "such as 2M or 1G"),
-    ([pool("2T", 1)], {}, "pools[0].size", "such as 2M or 1G"),
-    ([pool("4M", 1)], {}, "pools[0].size", "it has 2M, 1G"),
-    ([pool("2M", -1)], {}, "pools[0].count", "write 0 or more"),
-    ([pool("2M", 1, 7)], {}, "pools[0].node", "there are 0, 1"),
-    ([pool("2M", 1, -1)], {}, "pools[0].node", "there are 0, 1"),
-    ([pool("2M", 1, 0), pool("2M", 2, 0)], {}, "pools[1]", "declared twice"),
-    ([pool("2M", 1), pool("2M", 2)], {}, "pools[1]", "declared twice"),
-    ([pool("2M", 1), pool("2M", 2, 0)], {}, "pools[1].node", "with a node and without"),
-    ([pool("1G", 16, 0)], {}, "pools[0].count", "leaves node 0"),
-    ([pool("1G", 32)], {}, "pools[0].count", "leaves node 0"),
-    ([pool("2M", 1)], {"reserve": "much"}, "reserve", "much"),
-    ([pool("2M", 1)], {"reserve": "-1Gi"}, "reserve", "-1Gi"),
-    ([pool("2M", 1)], {"default_size": "3"}, "default_size", "such as 2M or 1G"),
-    ([pool("2M", 1)], {"default_size": "4M"}, "default_size", "this kernel has pages of 2M, 1G"),
-    ([pool("2M", 1)], {"default_size": "1G", "at_boot": "service"}, "default_size", "take kernel_args"),
-    ([pool("2M", 1)], {"wait_timeout": -1}, "wait_timeout", "write 0 or more"),
-]
-
-
-@pytest.mark.parametrize(("pools", "options", "path", "words"), MISTAKES)
-def test_bad_input(
-    kernel: Kernel, pools: list[dict[str, t.Any]], options: dict[str, t.Any], path: str, words: str
-) -> None:
-    files = kernel.files()
-    with pytest.raises(DeclarationError) as raised:
-        run(kernel, *pools, **options)
-    told = [str(problem) for problem in raised.value.problems]
-    assert any(line.startswith(f"{path}: ") and words in line for line in told), told
-    assert kernel.files() == files
-    assert kernel.told == kernel.ran == []
-
-
-def test_units_need_systemd(tmp_path: Path) -> None:
-    kernel = Kernel(tmp_path, systemd=False)
-    with pytest.raises(DeclarationError, match=r"^mounts: is done by units of systemd"):
-        run(kernel, pool("1G", 1), mounts=True)
-    with pytest.raises(DeclarationError, match=r"^at_boot: is done by units of systemd"):
-        run(kernel, pool("1G", 1), at_boot="service")
-    run(kernel, pool("1G", 1))
-
-
-def test_a_kernel_without_huge_pages(tmp_path: Path) -> None:
-    with pytest.raises(DeclarationError, match="this kernel has no huge pages"):
-        run(t.cast(Kernel, Host(str(tmp_path))), pool("2M", 1))
 
 
 @pytest.mark.parametrize(

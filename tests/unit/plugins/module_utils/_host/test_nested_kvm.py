@@ -134,8 +134,3 @@ def test_a_file_that_says_nothing_of_it(tmp_path: Path, line: str) -> None:
     machine = Machine(tmp_path)
     machine.put("/etc/modprobe.d/kvm.conf", f"{line}\n")
     assert run(machine)["nested"]
-
-
-def test_a_cpu_that_cannot(tmp_path: Path) -> None:
-    with pytest.raises(DeclarationError, match=r"cannot run guests \(no vmx or svm\)"):
-        run(Machine(tmp_path, flag="sse2"))

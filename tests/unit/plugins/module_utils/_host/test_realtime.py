@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import problems_of
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import rt_host_prep
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
@@ -37,6 +37,7 @@ class Machine(Tree):
         self.put("/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n")
         self.put("/sys/devices/virtual/workqueue/cpumask", "f\n")
         self.put("/sys/module/kvm/parameters/nx_huge_pages", "N\n")
+        self.put("/sys/module/kvm/refcnt", "0\n")
 
     def tell(self, path: str, value: str) -> None:
         if self.refuses and path.endswith(self.refuses):
@@ -164,14 +165,6 @@ def test_tuned_that_does_the_same(machine: Machine) -> None:
     run(machine, isolated_cpus="auto")
 
 
-def test_a_file_of_somebody_else_in_our_place(machine: Machine) -> None:
-    machine.put(SYSCTL, "vm.swappiness = 1\n")
-    files = machine.files()
-    with pytest.raises(RtvirtError, match=r"zz-rtvirt\.conf is there, and was not written here"):
-        run(machine, isolated_cpus="auto")
-    assert machine.files() == files
-
-
 def test_what_the_kernel_does_not_take(machine: Machine) -> None:
     machine.refuses = "sched_rt_runtime_us"
     with pytest.raises(RtvirtError, match=r"sched_rt_runtime_us: the kernel does not take -1: Invalid argument"):
@@ -181,8 +174,3 @@ def test_what_the_kernel_does_not_take(machine: Machine) -> None:
     assert run(machine, isolated_cpus="auto")["changed"]
     run(machine, state="absent")
     assert {path for path in machine.files() if not path.startswith("other/")} == {*files}
-
-
-def test_absent_takes_no_cpus(machine: Machine) -> None:
-    with pytest.raises(DeclarationError, match=r"^isolated_cpus: "):
-        run(machine, state="absent", isolated_cpus="2")

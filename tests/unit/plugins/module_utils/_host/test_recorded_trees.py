@@ -109,3 +109,14 @@ def test_devices(machine: Tree, shape: str) -> None:
 def test_what_the_host_needs_is_not_given_away(machine: Tree, shape: str) -> None:
     assert "enp0s3 has the default route" in refused(iommu_vfio, machine, devices=device(SSH_NIC))
     assert "vda1 is mounted on /" in refused(iommu_vfio, machine, devices=device(DISK))
+
+
+def test_kvm_as_it_is_loaded(machine: Tree, shape: str) -> None:
+    """Only the AMD machine has a CPU's module beside it; on the others kvm_intel does not load."""
+    given = options(rt_host_prep, isolated_cpus=SHAPES[shape][2] or "1-3")
+    machine.put("/sys/module/kvm/parameters/nx_huge_pages", "Y\n")
+    done = carry_out(rt_host_prep, given, machine, check=True)
+    (anew,) = (one["after"] for one in done["diff"] if one["after_header"] == "options that KVM is loaded anew for")
+    assert (anew, done["reboot_required"]) == ("kvm.nx_huge_pages\n", False)
+    machine.put("/sys/module/kvm_amd/refcnt" if shape.startswith("amd") else "/sys/module/kvm/refcnt", "1\n")
+    assert carry_out(rt_host_prep, given, machine, check=True)["reboot_required"]

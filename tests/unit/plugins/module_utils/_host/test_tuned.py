@@ -31,6 +31,8 @@ class Machine(test_realtime.Machine):
         self._activate("virtual-host", "auto")
 
     def answer(self, command: t.Sequence[str]) -> Ran:
+        if command[0] == "modprobe":
+            return Ran(0, "", "")
         if command[0] == "update-grub":
             wanted = re.search(r'TUNED_BOOT_CMDLINE="(.*)"', self.read("/etc/tuned/bootcmdline") or "")
             self.put("/boot/grub/grub.cfg", f'set tuned_params="{wanted[1] if wanted else ""}"\n')

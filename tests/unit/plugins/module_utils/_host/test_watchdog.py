@@ -137,14 +137,6 @@ def test_a_feeder_that_does_not_feed(machine: Machine) -> None:
     assert run(machine)["changed"]
 
 
-def test_one_feeder_only(machine: Machine) -> None:
-    machine.holds(7, True)
-    files = machine.files()
-    with pytest.raises(DeclarationError, match=r"^feeder: watchdog \(7\) feeds 'i6300ESB timer' already"):
-        run(machine)
-    assert machine.files() == files
-
-
 def test_which_of_several(machine: Machine) -> None:
     machine.device("watchdog1", "iTCO_wdt")
     with pytest.raises(DeclarationError, match=r"^identity: means several watchdogs: .*'i6300ESB timer', 'iTCO_wdt'"):
@@ -164,32 +156,3 @@ def test_a_driver_that_is_not_loaded(machine: Machine) -> None:
     run(machine, driver="i6300esb")
     assert ("modprobe", "i6300esb") in machine.ran
     assert "i6300esb\n" in (machine.read("/etc/modules-load.d/zz-rtvirt-watchdog.conf") or "")
-
-
-def test_no_daemon_and_no_systemd(machine: Machine) -> None:
-    (machine.root / "usr/sbin/watchdog").unlink()
-    with pytest.raises(DeclarationError, match=r"^feeder: the daemon is not installed"):
-        run(machine, feeder="daemon")
-    shutil.rmtree(machine.root / "run")
-    with pytest.raises(RtvirtError, match="does not run systemd"):
-        run(machine)
-
-
-@pytest.mark.parametrize(
-    ("options", "path", "words"),
-    [
-        ({"timeout": 0}, "timeout", "1 or more"),
-        ({"timeout": -3}, "timeout", "1 or more"),
-        ({"interval": 0, "feeder": "daemon"}, "interval", "1 or more"),
-        ({"reboot_timeout": 0}, "reboot_timeout", "1 or more"),
-        ({"interval": 30, "feeder": "daemon"}, "interval", "feed more often"),
-        ({"tests": {"ping": "10.0.0.1"}}, "tests", "feeder: daemon"),
-    ],
-)
-def test_bad_input(machine: Machine, options: dict[str, t.Any], path: str, words: str) -> None:
-    files = machine.files()
-    with pytest.raises(DeclarationError) as raised:
-        run(machine, **options)
-    assert raised.value.message.startswith(f"{path}: ")
-    assert words in raised.value.message
-    assert (machine.files(), machine.ran) == (files, [])
