@@ -9,13 +9,18 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_fields import KUBEVIRT
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import MACHINE
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import convert
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import settle_types
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, checked
 
 
 def manifest(declaration: t.Any) -> dict[str, t.Any]:
     try:
-        return convert(Options(checked(declaration))).document
+        # Of either backend: both have fields that the other does not.
+        document = convert(Options(checked(declaration)), KUBEVIRT).document
+        return t.cast("dict[str, t.Any]", settle_types(document, MACHINE))
     except RtvirtError as error:
         raise AnsibleFilterError(f"rtvirt.core.manifest: {error.message}") from error
 

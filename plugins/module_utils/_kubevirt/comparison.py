@@ -12,7 +12,6 @@ merging of named lists is ours.
 
 from __future__ import annotations
 
-import copy
 import json
 import typing as t
 from dataclasses import dataclass, field
@@ -67,8 +66,7 @@ def compare(
 ) -> Comparison:
     """Compare the declared parts (:func:`record.declared_part`) of a VM and its declarations."""
     differences: list[Difference] = []
-    # Copied once: what is merged shares nothing with what it is made of.
-    merged = _merge(copy.deepcopy(dict(live)), dict(declared), dict(last or {}), (), differences)
+    merged = _merge(dict(live), dict(declared), dict(last or {}), (), differences)
     return Comparison(merged, differences)
 
 
@@ -117,10 +115,10 @@ def _merge_value(live: t.Any, declared: t.Any, last: t.Any, place: Path, found: 
     if _is_named(declared) and _is_named(live):
         return _merge_named(live, declared, last if _is_named(last) else [], place, found)
     if _same(live, declared, place):
-        return copy.deepcopy(declared) if live is None else live
+        return declared if live is None else live
     drifted = last is not None and not _same(live, last, place)
     found.append(Difference(render_path(place), _shown(live, place), _shown(declared, place), place, drifted))
-    return copy.deepcopy(declared)
+    return declared
 
 
 def _merge_named(
@@ -141,7 +139,7 @@ def _merge_named(
     for name, item in now.items():
         here = (*place, name)
         found.append(Difference(render_path(here), None, _shown(item, here), here, name in before))
-        result.append(copy.deepcopy(item))
+        result.append(item)
     return result
 
 

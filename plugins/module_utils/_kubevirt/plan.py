@@ -7,7 +7,6 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
-import copy
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -54,7 +53,7 @@ class VmPlan:
     """What brings one VM to its declaration.
 
     :ivar live: the VM as it was found, None for one to create.
-    :ivar document: what a new VM would be.
+    :ivar document: the VM to create, empty where there is one.
     :ivar patch: what makes the VM that is there the declared one, empty for nothing.
     :ivar power: what brings its power state, after it was created or patched.
     """
@@ -107,16 +106,16 @@ def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, s
     declared["spec"].pop("runStrategy", None)
     if strategy is not None:
         declared["spec"]["runStrategy"] = strategy
-    document = _new(manifest, namespace, declared, strategy or ("Always" if wanted == "running" else "Halted"))
-    plan = VmPlan(manifest.name, namespace, state, manifest, live, document, wanted=wanted)
+    plan = VmPlan(manifest.name, namespace, state, manifest, live, {}, wanted=wanted)
     if state == "absent":
         return plan
     if live is None:
         problems = lacking(manifest)
         if problems:
             raise DeclarationError(problems)
+        document = _new(manifest, namespace, declared, strategy or ("Always" if wanted == "running" else "Halted"))
         current: lifecycle.Power = "running" if status.strategy_of(document) in status.STARTING else "stopped"
-        return replace(plan, power=_power(current, wanted, restart=False))
+        return replace(plan, document=document, power=_power(current, wanted, restart=False))
     comparison = _compared(live, declared)
     patch = _patch(live, declared, comparison)
     after = {**live, "spec": {**mapping_at(live, "spec"), **mapping_at(comparison.merged, "spec")}}
@@ -166,8 +165,7 @@ def _strategy(document: t.Mapping[str, t.Any], state: lifecycle.State) -> str | 
 
 def _new(manifest: Manifest, namespace: str, declared: dict[str, t.Any], strategy: str) -> dict[str, t.Any]:
     """The document to create. A VM is to be halted unless something says otherwise."""
-    document = copy.deepcopy(manifest.document)
-    document.pop("status", None)
+    document = {key: value for key, value in manifest.document.items() if key != "status"}
     metadata = {key: value for key, value in mapping_at(document, "metadata").items() if key not in _SERVERS_OWN}
     document["metadata"] = {**metadata, "namespace": namespace}
     document["spec"] = {**mapping_at(declared, "spec"), "runStrategy": strategy}
@@ -194,8 +192,8 @@ def _patch(live: dict[str, t.Any], declared: dict[str, t.Any], comparison: Compa
     # A VM that fits is not written to, not even to be remembered; what was declared must not be forgotten.
     if not comparison.differences and (last is None or _say_the_same(last, secrets.redacted(declared))):
         return {}
-    wanted = copy.deepcopy(live)
-    metadata = wanted["metadata"]
+    metadata = dict(live["metadata"])
+    wanted = {**live, "metadata": metadata}
     record = mapping_at(metadata, "annotations").get(LAST_APPLIED)
     for key in ("labels", "annotations"):
         merged = dict(mapping_at(comparison.merged, "metadata", key))

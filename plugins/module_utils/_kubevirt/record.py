@@ -37,8 +37,8 @@ def read_record(live: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
 
 
 def with_record(document: t.Mapping[str, t.Any], declared: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """A copy of a document with the record of what is declared of it."""
-    result = copy.deepcopy(dict(document))
-    annotations = result.setdefault("metadata", {}).setdefault("annotations", {})
-    annotations[LAST_APPLIED] = json.dumps(secrets.redacted(declared), sort_keys=True, separators=(",", ":"))
-    return result
+    """A document with the record of what is declared of it."""
+    record = json.dumps(secrets.redacted(declared), sort_keys=True, separators=(",", ":"))
+    metadata = mapping_at(document, "metadata")
+    annotations = {**mapping_at(metadata, "annotations"), LAST_APPLIED: record}
+    return {**document, "metadata": {**metadata, "annotations": annotations}}

@@ -15,7 +15,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, overlay, render_path
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, lay_over, overlay, render_path
 
 __all__ = [
     "API_VERSION",
@@ -164,7 +164,7 @@ class Manifest:
             if len(stood) >= len(at):
                 self.origins[landed] = origin if covers is None else (*origin, *stood[len(at) + covers :])
 
-        self.document = overlay(self.document, patch, on_set=record)
+        self.document = lay_over(self.document, patch, record)
 
 
 def merge_options(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import typing as t
 
-__all__ = ["Path", "is_named_list", "overlay", "render_path"]
+__all__ = ["Path", "is_named_list", "lay_over", "overlay", "render_path"]
 
 #: A place in a tree: dict keys and list indexes from the root.
 Path = tuple[t.Union[str, int], ...]
@@ -40,7 +40,12 @@ def overlay(base: t.Any, patch: t.Any, *, on_set: t.Callable[[Path, Path], None]
     :arg on_set: told, for every value that comes from the patch, where it landed in the result and where it stood in
         the patch. The two differ inside named lists, whose items keep the base's order.
     """
-    return _lay(copy.deepcopy(base), patch, (), (), on_set or (lambda landed, stood: None))
+    return lay_over(copy.deepcopy(base), patch, on_set or (lambda landed, stood: None))
+
+
+def lay_over(base: t.Any, patch: t.Any, on_set: t.Callable[[Path, Path], None]) -> t.Any:
+    """As :func:`overlay`, for a base that is given up: what nothing is laid over is not copied."""
+    return _lay(base, patch, (), (), on_set)
 
 
 def _lay(base: t.Any, patch: t.Any, landed: Path, stood: Path, on_set: t.Callable[[Path, Path], None]) -> t.Any:

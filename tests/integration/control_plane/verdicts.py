@@ -57,7 +57,7 @@ class Refusal:
 def ours(options: Options) -> tuple[Object | None, tuple[Problem, ...]]:
     """The VirtualMachine, also where it is refused; None where the declaration cannot even be merged."""
     try:
-        manifest = convert(options)
+        manifest = convert(options, CLUSTER_RULES.fields)
     except DeclarationError as error:
         return None, error.problems
     try:

@@ -11,6 +11,9 @@ import ipaddress
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_fields import KUBEVIRT, LIBVIRT_ONLY
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_machine import check_cluster_machine
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_networks import check_cluster_networks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_values import check_values
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.placing import check_placing
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import (
@@ -22,6 +25,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report i
     is_dns_name,
     listed,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.sources import check_cluster_disks
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest, mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
@@ -83,7 +87,7 @@ def _check_matcher(report: Report, key: str, kinds: tuple[str, ...]) -> None:
 
 def lacking(manifest: Manifest) -> list[Problem]:
     """What a declaration lacks for a VM to be made of it; one that is there has it, and need not be told again."""
-    report = Report(manifest, "kubevirt")
+    report = Report(manifest, CLUSTER_RULES)
     if report.vm.get("instancetype") is None and defaults.guest_memory(report.spec) is None:
         report.add((*DOMAIN, "memory", "guest"), "is missing: set memory, or an instancetype")
     return report.problems
@@ -222,4 +226,9 @@ def _check_claims(report: Report) -> None:
         report.once(at, str(claim.get("name")), names, "resource claims must not have the same name")
 
 
-CLUSTER_RULES = RuleSet("kubevirt", (check_values, _check_cluster, check_placing))
+CLUSTER_RULES = RuleSet(
+    "kubevirt",
+    KUBEVIRT,
+    LIBVIRT_ONLY,
+    (check_values, check_cluster_machine, check_cluster_disks, check_cluster_networks, _check_cluster, check_placing),
+)

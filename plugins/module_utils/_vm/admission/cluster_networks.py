@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import POD, Report
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["PCI_ADDRESS", "check_cluster_interface", "check_default_network"]
+__all__ = ["PCI_ADDRESS", "check_cluster_networks"]
 
 #: KubeVirt's form of a guest's PCI address.
 PCI_ADDRESS = re.compile(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
@@ -32,7 +32,14 @@ _PRIVATE_OPTIONS = range(224, 255)
 _GONE = {"slirp": "masquerade", "passt": "passtBinding", "macvtap": "a binding plugin, or bridge"}
 
 
-def check_cluster_interface(report: Report, at: Path, interface: dict[str, t.Any], network: dict[str, t.Any]) -> None:
+def check_cluster_networks(report: Report) -> None:
+    networks = {network.get("name"): network for _at, network in report.items("networks")}
+    for at, interface in report.items("interfaces"):
+        _check_interface(report, at, interface, networks.get(interface.get("name")) or {})
+    _check_default_network(report)
+
+
+def _check_interface(report: Report, at: Path, interface: dict[str, t.Any], network: dict[str, t.Any]) -> None:
     for key, remedy in _GONE.items():
         if key in interface:
             report.add((*at, key), f"is gone since KubeVirt 1.3: use {remedy}")
@@ -89,7 +96,7 @@ def _check_dhcp(report: Report, at: Path, options: dict[str, t.Any]) -> None:
         seen.add(t.cast(int, number))
 
 
-def check_default_network(report: Report) -> None:
+def _check_default_network(report: Report) -> None:
     """A pod has one network by default: its cluster's, or one of Multus in its place."""
     default: Path | None = None
     for at, network in report.items("networks"):

@@ -13,15 +13,10 @@ import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DNS_LABEL, Report
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.sources import (
-    check_cluster_disk,
-    check_cluster_volumes,
-    check_seed_size,
-)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["check_disks"]
+__all__ = ["check_disks", "check_seed"]
 
 _KINDS = ("disk", "cdrom", "lun")
 _BUSES = ("virtio", "scsi", "sata", "usb")
@@ -48,8 +43,6 @@ def check_disks(report: Report) -> None:
             and not (volume.get("libvirt") or {}).get("device")
         ):
             report.add((*at, "lun"), "needs a block device: give it a volume with libvirt.device, or write disk")
-        if report.backend == "kubevirt":
-            check_cluster_disk(report, at, disk, volume)
         if disk.get("name") not in volumes and defaults.target_kind(disk) != "cdrom":
             report.add(
                 (*at, "name"), f"{disk.get('name')!r} has no volume: add one of that name, or a volume to the disk"
@@ -59,11 +52,7 @@ def check_disks(report: Report) -> None:
         volume = volumes.get(filesystem.get("name"), {})
         if report.backend == "libvirt" and not (volume.get("libvirt") or {}).get("directory"):
             report.add((*at, "name"), "needs a volume of its name with libvirt.directory")
-        elif report.backend == "kubevirt" and not volume:
-            report.add((*at, "name"), f"{filesystem.get('name')!r} has no volume: add one of that name")
     _check_volumes(report, names)
-    if report.backend == "kubevirt":
-        check_cluster_volumes(report)
 
 
 def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], names: set[str]) -> None:
@@ -113,8 +102,6 @@ def _check_block_size(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
     where = (*at, "blockSize", "custom")
     if (block_size.get("matchVolume") or {"enabled": "matchVolume" in block_size}).get("enabled", True):
         report.add((*at, "blockSize", "matchVolume"), "stands beside custom: write one of them")
-    if report.backend == "kubevirt" and defaults.bus_of(disk) == "sata" and custom.get("logical") != _BLOCK_SIZES[0]:
-        report.add((*where, "logical"), "is 512 on a SATA bus: write that, or bus virtio or scsi")
     if custom.get("logical") and (custom.get("discardGranularity") or 0) % custom["logical"]:
         report.add((*where, "discardGranularity"), "is no multiple of the logical size")
     sizes = [custom.get("logical"), custom.get("physical")]
@@ -142,10 +129,6 @@ def _check_volumes(report: Report, used: set[str]) -> None:
                 report.add(at, f"{path} is the volume {paths[path]!r} already: each disk needs a file of its own")
             elif path:
                 paths[path] = name
-        else:
-            for key in ("cloudInitNoCloud", "cloudInitConfigDrive"):
-                if volume.get(key) is not None:
-                    _check_cloud_init(report, (*at, key), volume[key])
 
 
 def _check_source(report: Report, at: Path, volume: dict[str, t.Any]) -> None:
@@ -164,7 +147,7 @@ def _check_source(report: Report, at: Path, volume: dict[str, t.Any]) -> None:
             report.add(at_capacity, "is missing: write its size, such as 10Gi")
         _check_capacity(report, at_capacity, (volume["emptyDisk"] or {}).get("capacity"))
     if "cloudInitNoCloud" in volume:
-        _check_cloud_init(report, (*at, "cloudInitNoCloud"), volume["cloudInitNoCloud"] or {})
+        check_seed(report, (*at, "cloudInitNoCloud"), volume["cloudInitNoCloud"] or {})
     for key in ("device", "directory"):
         if own.get(key) and not own[key].startswith("/"):
             report.add((*at, "libvirt", key), f"{own[key]!r} is no absolute path")
@@ -217,11 +200,10 @@ def _check_capacity(report: Report, at: Path, capacity: t.Any) -> None:
         report.add(at, f"{capacity} is no size of a disk: write a multiple of 512 bytes, such as 10Gi")
 
 
-def _check_cloud_init(report: Report, at: Path, source: dict[str, t.Any]) -> None:
-    # An empty text is a seed to libvirt_vm, and none to KubeVirt.
-    if report.backend == "kubevirt":
-        source = {key: value for key, value in source.items() if value}
-    for key, reference in (("userData", "secretRef"), ("networkData", "networkDataSecretRef")):
+def check_seed(report: Report, at: Path, source: dict[str, t.Any]) -> dict[str, int]:
+    """Check cloud-init's data. :returns: its fields, and how many bytes each of them holds."""
+    sizes: dict[str, int] = {}
+    for key in ("userData", "networkData"):
         encoded = f"{key}Base64"
         if source.get(key) is not None and source.get(encoded) is not None:
             report.add((*at, encoded), f"stands beside {key}: write one of them")
@@ -231,9 +213,7 @@ def _check_cloud_init(report: Report, at: Path, source: dict[str, t.Any]) -> Non
                 data = base64.b64decode(source[encoded], validate=True)
             except (binascii.Error, ValueError):
                 report.add((*at, encoded), "is no base64")
-        if report.backend == "kubevirt":
-            check_seed_size(report, (*at, key if source.get(key) else encoded), len(data))
-            if data and (source.get(reference) or {}).get("name"):
-                report.add((*at, reference), f"stands beside {key}: write one of them")
+        sizes[key if source.get(key) else encoded] = len(data)
     if not source:
         report.add(at, "is empty: write userData, networkData or a short form of cloud_init")
+    return sizes

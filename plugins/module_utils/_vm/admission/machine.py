@@ -18,7 +18,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report i
     Report,
     is_dns_name,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.sources import check_file_path
 
 __all__ = ["check_machine", "check_names"]
 
@@ -28,7 +27,6 @@ _STRATEGIES = ("Always", "Halted", "Manual", "Once", "RerunOnFailure")
 _CLUSTER_STRATEGIES = (*_STRATEGIES, "WaitAsReceiver")
 _FIRMWARE = (*DOMAIN, "firmware")
 _TIMERS = ("hpet", "hyperv", "kvm", "pit", "rtc")
-_HYPERV_NEEDS = {"evmcs": "vapic", "ipi": "vpindex", "tlbflush": "vpindex", "synictimer": "synic", "synic": "vpindex"}
 
 #: KubeVirt's globs of machine types by architecture; libvirt on x86 has i440fx too.
 _MACHINES = ("q35*", "pc-q35*", "virt*", "s390-ccw-virtio*")
@@ -90,28 +88,14 @@ def check_machine(report: Report) -> None:
 
 
 def _check_features(report: Report) -> None:
-    features = report.domain.get("features") or {}
-    hyperv = features.get("hyperv") or {}
+    hyperv = (report.domain.get("features") or {}).get("hyperv") or {}
     at = (*DOMAIN, "features", "hyperv")
-    if report.backend == "kubevirt":
-        _check_hyperv_needs(report, hyperv)
-        if features.get("hypervPassthrough") is not None and "hyperv" in features:
-            report.add((*DOMAIN, "features", "hypervPassthrough"), "stands beside hyperv: write one of them")
     retries = (hyperv.get("spinlocks") or {}).get("spinlocks")
     if retries is not None and retries < 4096:
         report.add((*at, "spinlocks", "spinlocks"), f"is {retries}: write 4096 or more")
     vendor = (hyperv.get("vendorid") or {}).get("vendorid")
     if vendor is not None and not 0 < len(vendor) <= 12:
         report.add((*at, "vendorid", "vendorid"), f"{vendor!r}: write 1 to 12 characters")
-
-
-def _check_hyperv_needs(report: Report, hyperv: dict[str, t.Any]) -> None:
-    """What one needs, KubeVirt turns on with it, unless it is turned off by name."""
-    for name, needed in _HYPERV_NEEDS.items():
-        is_on = name in hyperv and (hyperv[name] or {}).get("enabled", True)
-        if is_on and (hyperv.get(needed) or {}).get("enabled") is False:
-            at = (*DOMAIN, "features", "hyperv", name)
-            report.add(at, f"needs {needed}, which is off: turn {needed} on, or {name} off")
 
 
 def _check_clock(report: Report) -> None:
@@ -149,42 +133,11 @@ def _check_firmware(report: Report) -> None:
         for key in ("kernelPath", "initrdPath"):
             if files.get(key) and not files[key].startswith("/"):
                 report.add((*at, key), f"{files[key]!r} is no absolute path")
-    elif kernel_boot is not None:
-        _check_kernel_image(report, kernel_boot)
-    _check_tables(report, firmware.get("acpi"))
     if firmware.get("uuid") is not None:
         try:
             uuid.UUID(firmware["uuid"])
         except ValueError:
             report.add((*_FIRMWARE, "uuid"), f"{firmware['uuid']!r} is no UUID")
-
-
-def _check_kernel_image(report: Report, kernel_boot: dict[str, t.Any]) -> None:
-    at = (*_FIRMWARE, "kernelBoot")
-    container = kernel_boot.get("container")
-    if container is None:
-        if kernel_boot.get("kernelArgs"):
-            report.add((*at, "kernelArgs"), "needs a kernel: add container with its image and kernelPath")
-        return
-    paths = [key for key in ("kernelPath", "initrdPath") if container.get(key)]
-    if not paths:
-        report.add((*at, "container"), "has no file: write kernelPath, initrdPath or both")
-    for key in paths:
-        check_file_path(report, (*at, "container", key), container[key])
-
-
-def _check_tables(report: Report, tables: dict[str, t.Any] | None) -> None:
-    """ACPI tables out of volumes."""
-    if tables is None:
-        return
-    at = (*_FIRMWARE, "acpi")
-    given = [key for key in ("slicNameRef", "msdmNameRef") if tables.get(key)]
-    if not given:
-        report.add(at, "names no volume: write slicNameRef or msdmNameRef")
-    volumes = {volume.get("name"): volume for _at, volume in report.items("volumes")}
-    for key in given:
-        if "secret" not in volumes.get(tables[key], {}):
-            report.add((*at, key), f"{tables[key]!r} is no volume of a secret: add one of that name")
 
 
 def _check_secure_boot(report: Report, efi: dict[str, t.Any]) -> None:

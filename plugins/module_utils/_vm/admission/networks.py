@@ -10,10 +10,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_networks import (
-    check_cluster_interface,
-    check_default_network,
-)
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report, listed
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
@@ -48,8 +44,6 @@ def check_networks(report: Report) -> None:
         _check_interface(report, at, interface, networks.get(name) or {})
     _check_sources(report, used)
     _check_sockets(report)
-    if report.backend == "kubevirt":
-        check_default_network(report)
 
 
 def _check_interface(report: Report, at: Path, interface: dict[str, t.Any], network: dict[str, t.Any]) -> None:
@@ -61,9 +55,7 @@ def _check_interface(report: Report, at: Path, interface: dict[str, t.Any], netw
     elif bindings == ["bridge"] and "pod" in network and report.backend == "libvirt":
         report.add((*at, "bridge"), "a plain host has no pod network to bridge: write masquerade, or a libvirt network")
     report.choice((*at, "model"), interface.get("model"), _MODELS)
-    if report.backend == "kubevirt":
-        check_cluster_interface(report, at, interface, network)
-    else:
+    if report.backend == "libvirt":
         report.choice((*at, "state"), interface.get("state"), ("up", "down"))
         if "vhostuser" in interface:
             _check_vhostuser(report, at, interface, network)

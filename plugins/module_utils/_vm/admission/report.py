@@ -32,8 +32,9 @@ _MOST_DNS_LETTERS = 253
 class Report:
     """The problems of one declaration, and the parts of its manifest that rules look at."""
 
-    def __init__(self, manifest: Manifest, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, manifest: Manifest, rules: RuleSet) -> None:
+        self.rules = rules
+        self.backend = rules.backend
         self.problems: list[Problem] = []
         self._manifest = manifest
         self.document = manifest.document
@@ -82,9 +83,16 @@ class Report:
 
 
 class RuleSet(t.NamedTuple):
-    """What a backend holds declarations to: its name, and the rules of its own beside those that both have."""
+    """What a backend holds declarations to.
+
+    :ivar fields: the tree of the fields that it knows.
+    :ivar instead: the other backend's fields -> what to write instead.
+    :ivar own: rules beside those that both backends have.
+    """
 
     backend: Backend
+    fields: dict[str, t.Any]
+    instead: t.Mapping[t.Any, str]
     own: tuple[t.Callable[[Report], None], ...] = ()
 
 

@@ -16,6 +16,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cpu import check_cpu
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.devices import check_devices
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.disks import check_disks
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY, MACHINE
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.machine import check_machine, check_names
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory import check_memory
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks, sockets_of
@@ -39,7 +40,7 @@ __all__ = ["LIBVIRT_RULES", "admit", "complete", "convert"]
 
 _RULES = (check_machine, check_cpu, check_memory, check_disks, check_networks, check_devices)
 
-LIBVIRT_RULES = RuleSet("libvirt")
+LIBVIRT_RULES = RuleSet("libvirt", MACHINE, CLUSTER_ONLY)
 
 
 def admit(declarations: t.Sequence[Options], rules: RuleSet, *, names_only: bool = False) -> list[Manifest]:
@@ -54,7 +55,7 @@ def admit(declarations: t.Sequence[Options], rules: RuleSet, *, names_only: bool
     problems: list[Problem] = []
     for options in declarations:
         try:
-            manifest = convert(options)
+            manifest = convert(options, rules.fields)
         except DeclarationError as error:
             problems += error.problems
             continue
@@ -79,8 +80,12 @@ def complete(manifest: Manifest) -> None:
         holder = holder.setdefault(step, {})
 
 
-def convert(options: Options) -> Manifest:
-    """Convert a declaration. :raises DeclarationError: for parts that cannot even be merged: items without a name, …"""
+def convert(options: Options, fields: dict[str, t.Any]) -> Manifest:
+    """Convert a declaration.
+
+    :arg fields: the tree of a backend's fields, by which text becomes the number that it is.
+    :raises DeclarationError: for parts that cannot even be merged: items without a name, …
+    """
     given = options.values
     problems = [
         Problem(options.path((option, index, "name")), "is missing: write a name, items merge by it")
@@ -100,7 +105,7 @@ def convert(options: Options) -> Manifest:
         raise DeclarationError(problems)
     manifest = from_options(given, options.path)
     # Null takes a key out: so an entry of vms can replace what the task's own options say.
-    manifest.document = defaults.without_nulls(settle_types(manifest.document))
+    manifest.document = defaults.without_nulls(settle_types(manifest.document, fields))
     return manifest
 
 
@@ -131,7 +136,7 @@ def _check_definition(options: Options) -> list[Problem]:
 
 
 def _check(manifest: Manifest, rules: RuleSet, names_only: bool) -> list[Problem]:
-    report = Report(manifest, rules.backend)
+    report = Report(manifest, rules)
     if not check_structure(report):
         return report.problems
     check_names(report)
@@ -161,7 +166,7 @@ def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest]
                 problems.append(
                     Problem(manifest.option_path(at), f"{path} is a disk of {owner!r} and {name!r}: {remedy}")
                 )
-        for at, path in sockets_of(Report(manifest, "libvirt")) if backend == "libvirt" else ():
+        for at, path in sockets_of(Report(manifest, LIBVIRT_RULES)) if backend == "libvirt" else ():
             if sockets.setdefault(path, name) != name:
                 message = f"{path} is the socket of {sockets[path]!r} and {name!r}: give each its own"
                 problems.append(Problem(manifest.option_path(at), message))
@@ -174,7 +179,7 @@ def _object_name(manifest: Manifest) -> str:
 
 def _disks_in_use(manifest: Manifest) -> list[tuple[Path, str, str]]:
     """(place, path, use) of every disk behind which is a file or device of the host."""
-    report = Report(manifest, "libvirt")
+    report = Report(manifest, LIBVIRT_RULES)
     disks = {disk["name"]: disk for _at, disk in report.items("disks")}
     found: list[tuple[Path, str, str]] = []
     for at, volume in report.items("volumes"):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules of the volumes that a cluster has, and of which disks can stand over them.
+"""Rules of disks and volumes that only a cluster has: what can be behind a volume, and which disk over it.
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 """
@@ -11,11 +11,12 @@ import posixpath
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_networks import PCI_ADDRESS
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.disks import check_seed
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
-__all__ = ["check_cluster_disk", "check_cluster_volumes", "check_file_path", "check_seed_size"]
+__all__ = ["check_cluster_disks", "check_file_path"]
 
 _SOURCES = (
     *("cloudInitConfigDrive", "cloudInitNoCloud", "configMap", "containerDisk", "containerPath", "dataVolume"),
@@ -30,8 +31,21 @@ _SINGLE = ("downwardMetrics", "memoryDump", "serviceAccount")
 #: KubeVirt's bound of cloud-init's data in a VirtualMachine itself, in bytes.
 _MOST_SEED = 2048
 
+#: Bytes of a block on a SATA bus.
+_SECTOR = 512
 
-def check_cluster_volumes(report: Report) -> None:
+
+def check_cluster_disks(report: Report) -> None:
+    volumes = {volume.get("name"): volume for _at, volume in report.items("volumes")}
+    for at, disk in report.items("disks"):
+        _check_disk(report, at, disk, volumes.get(disk.get("name"), {}))
+    for at, filesystem in report.items("filesystems"):
+        if filesystem.get("name") not in volumes:
+            report.add((*at, "name"), f"{filesystem.get('name')!r} has no volume: add one of that name")
+    _check_volumes(report)
+
+
+def _check_volumes(report: Report) -> None:
     single: dict[str, int] = {}
     for at, volume in report.items("volumes"):
         kinds = [kind for kind in _SOURCES if volume.get(kind) is not None]
@@ -60,6 +74,9 @@ def _check_source(report: Report, at: Path, volume: dict[str, t.Any]) -> None:
         report.add((*at, "emptyDisk", "capacity"), "is missing: write its size, such as 10Gi")
     elif empty is not None:
         report.bytes_at((*at, "emptyDisk", "capacity"), empty["capacity"])
+    for key in ("cloudInitNoCloud", "cloudInitConfigDrive"):
+        if volume.get(key) is not None:
+            _check_seed(report, (*at, key), volume[key])
 
 
 def check_file_path(report: Report, at: Path, path: str) -> None:
@@ -67,16 +84,25 @@ def check_file_path(report: Report, at: Path, path: str) -> None:
         report.add(at, f"{path!r} is no absolute path of a file: write one without . and ..")
 
 
-def check_seed_size(report: Report, at: Path, size: int) -> None:
-    if size > _MOST_SEED:
-        remedy = "put it into a Secret, and name that in secretRef or networkDataSecretRef"
-        report.add(at, f"has {size} bytes, KubeVirt takes {_MOST_SEED}: {remedy}")
+def _check_seed(report: Report, at: Path, source: dict[str, t.Any]) -> None:
+    # An empty text is a seed to libvirt_vm, and none to KubeVirt.
+    given = {key: value for key, value in source.items() if value}
+    for key, size in check_seed(report, at, given).items():
+        reference = "secretRef" if key.startswith("userData") else "networkDataSecretRef"
+        if size > _MOST_SEED:
+            remedy = "put it into a Secret, and name that in secretRef or networkDataSecretRef"
+            report.add((*at, key), f"has {size} bytes, KubeVirt takes {_MOST_SEED}: {remedy}")
+        if size and (given.get(reference) or {}).get("name"):
+            report.add((*at, reference), f"stands beside {key}: write one of them")
 
 
-def check_cluster_disk(report: Report, at: Path, disk: dict[str, t.Any], volume: dict[str, t.Any]) -> None:
+def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], volume: dict[str, t.Any]) -> None:
     """What a disk can be is up to what is behind it."""
     kind = defaults.target_kind(disk)
     settings = disk.get(kind) or {}
+    custom = (disk.get("blockSize") or {}).get("custom")
+    if custom is not None and defaults.bus_of(disk) == "sata" and custom.get("logical") != _SECTOR:
+        report.add((*at, "blockSize", "custom", "logical"), "is 512 on a SATA bus: write that, or bus virtio or scsi")
     claimed = any(volume.get(source) is not None for source in ("persistentVolumeClaim", "dataVolume"))
     if kind == "lun" and volume and not claimed:
         report.add((*at, "lun"), "needs a volume of a block device: use persistentVolumeClaim or dataVolume")

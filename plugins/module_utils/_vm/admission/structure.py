@@ -15,8 +15,7 @@ import difflib
 import re
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_fields import KUBEVIRT, LIBVIRT_ONLY
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY, MACHINE, MISPLACED
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import MISPLACED
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import Report, listed
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
@@ -39,19 +38,15 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def settle_types(document: dict[str, t.Any]) -> dict[str, t.Any]:
+def settle_types(value: t.Any, fields: t.Any) -> t.Any:
     """A copy of a manifest with text turned into the number or bool that its field holds, where it is one.
 
     Templates give text before ansible-core 2.19, and AWX's surveys always do.
     """
-    return t.cast("dict[str, t.Any]", _settle(_settle(document, MACHINE), KUBEVIRT))
-
-
-def _settle(value: t.Any, fields: t.Any) -> t.Any:
     if isinstance(fields, dict) and isinstance(value, dict):
-        return {key: _settle(item, fields.get(key)) for key, item in value.items()}
+        return {key: settle_types(item, fields.get(key)) for key, item in value.items()}
     if isinstance(fields, list) and isinstance(value, list):
-        return [_settle(item, fields[0]) for item in value]
+        return [settle_types(item, fields[0]) for item in value]
     if fields in ("int", "count") and isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
     if fields == "bool" and isinstance(value, str):
@@ -62,7 +57,7 @@ def _settle(value: t.Any, fields: t.Any) -> t.Any:
 def check_structure(report: Report) -> bool:
     """Whether the manifest has the shape that the other rules may rely on."""
     before = len(report.problems)
-    _walk(report, report.document, MACHINE if report.backend == "libvirt" else KUBEVIRT, ())
+    _walk(report, report.document, report.rules.fields, ())
     return len(report.problems) == before
 
 
@@ -115,16 +110,16 @@ def _walk_texts(report: Report, value: dict[t.Any, t.Any], path: Path) -> None:
 def _refuse_unknown(report: Report, fields: dict[str, t.Any], path: Path, key: t.Any, item: t.Any) -> None:
     where = (*path, key)
     pattern = tuple("*" if isinstance(step, int) else step for step in where)
+    instead = report.rules.instead.get(pattern)
     if pattern in MISPLACED:
         report.add(where, MISPLACED[pattern])
-    elif report.backend == "kubevirt":
-        if pattern in LIBVIRT_ONLY:
-            # With what is in it, as the user wrote that, and may have by an option of its own.
-            deep = (*where, *list(item)[:1]) if isinstance(item, dict) else where
-            report.add(deep, f"is libvirt_vm's own, a cluster has no host to choose from: {LIBVIRT_ONLY[pattern]}")
-    elif pattern in CLUSTER_ONLY:
-        report.add(where, f"libvirt_vm cannot do this, a plain host has no cluster: {CLUSTER_ONLY[pattern]}")
-    else:
+    elif instead and report.backend == "kubevirt":
+        # With what is in it, as the user wrote that, and may have by an option of its own.
+        deep = (*where, *list(item)[:1]) if isinstance(item, dict) else where
+        report.add(deep, f"is libvirt_vm's own, a cluster has no host to choose from: {instead}")
+    elif instead:
+        report.add(where, f"libvirt_vm cannot do this, a plain host has no cluster: {instead}")
+    elif report.backend == "libvirt":
         close = difflib.get_close_matches(str(key), [*fields], n=1)
         known = f"write {listed(sorted(fields))}" if fields else "write {}"
         remedy = f"did you mean {close[0]}?" if close else known

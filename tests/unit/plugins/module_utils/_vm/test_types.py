@@ -8,15 +8,16 @@ import typing as t
 
 import pytest
 
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import MACHINE
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import convert
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 
 
 def nested(**values: t.Any) -> dict[str, t.Any]:
     disk = {"name": "root", "volume": {"hostDisk": {"path": "/srv/root.img", "type": "Disk"}}, **values}
-    return convert(Options({"name": "vm1", "disks": [disk]})).document["spec"]["template"]["spec"]["domain"]["devices"][
-        "disks"
-    ][0]
+    return convert(Options({"name": "vm1", "disks": [disk]}), MACHINE).document["spec"]["template"]["spec"]["domain"][
+        "devices"
+    ]["disks"][0]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_text_becomes_what_its_field_holds(field: str, text: str, value: t.Any) 
 
 def test_in_spec_too() -> None:
     manifest = convert(
-        Options({"name": "vm1", "spec": {"domain": {"cpu": {"cores": "2", "dedicatedCpuPlacement": "yes"}}}})
+        Options({"name": "vm1", "spec": {"domain": {"cpu": {"cores": "2", "dedicatedCpuPlacement": "yes"}}}}), MACHINE
     )
     cpu = manifest.document["spec"]["template"]["spec"]["domain"]["cpu"]
     assert cpu == {"cores": 2, "dedicatedCpuPlacement": True}
