@@ -82,10 +82,15 @@ class Report:
 
 
 class RuleSet(t.NamedTuple):
-    """What a backend holds declarations to: its name, and the rules of its own beside those that both have."""
+    """What a backend holds declarations to.
+
+    :ivar own: the rules of its own, beside those that both backends have.
+    :ivar translate: turns what is admitted in words of this collection into the backend's own.
+    """
 
     backend: Backend
     own: tuple[t.Callable[[Report], None], ...] = ()
+    translate: t.Callable[[Manifest], None] | None = None
 
 
 def is_dns_name(text: str) -> bool:
