@@ -299,6 +299,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authenticati
     secrets_of,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.fleet import apply_all, plan_all, try_shapes
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.networks import check_networks
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.results import describe_outcome, diff_of, shown
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Session
@@ -399,6 +400,7 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
     waiting.check_waits(waits)
     with Session(access_from(params), dry_run=check_mode, connections=params["concurrency"]) as session:
         plans = plan_all(session, manifests, state, power_alone=power_alone)
+        check_networks(session, plans)
         if len(plans) > 1 and not check_mode:
             try_shapes(session.trying(), plans)
         go_on = params["continue_on_error"]
