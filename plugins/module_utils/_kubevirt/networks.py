@@ -116,18 +116,19 @@ def _gate(kubevirt: dict[str, t.Any]) -> str:
 
 def _check_attached(session: Session, attached: list[_Need]) -> t.Iterator[Problem]:
     keys = [_key(need) for need in attached]
-    there = {
-        namespace: _listed(session, objects.object_path(objects.DEFINITIONS, namespace))
-        for namespace in dict.fromkeys(namespace for namespace, _name in keys)
-    }
+    there = {namespace: _definitions(session, namespace) for namespace in dict.fromkeys(key[0] for key in keys)}
     for need, (namespace, name) in zip(attached, keys):
-        found = there[namespace]
-        names = None if found is None else sorted(one["metadata"]["name"] for one in found)
+        names = there[namespace]
         if names is not None and name not in names:
             has = f"has {listed(names[:_TOLD])}" if names else "has none"
             yield need.problem(
                 f"there is no NetworkAttachmentDefinition {name} in namespace {namespace}, which {has}: make it first"
             )
+
+
+def _definitions(session: Session, namespace: str) -> list[str] | None:
+    found = _listed(session, objects.object_path(objects.DEFINITIONS, namespace))
+    return None if found is None else sorted(one["metadata"]["name"] for one in found)
 
 
 def _key(need: _Need) -> objects.Key:

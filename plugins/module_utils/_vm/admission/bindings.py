@@ -59,11 +59,6 @@ def _check_vhostuser(report: Report, at: Path, interface: dict[str, t.Any], netw
     place = (*at, "vhostuser")
     if "pod" in network:
         report.add(place, "is no interface of the pod network: write resourceClaim, or multus")
-    if interface.get("model") not in (None, "virtio"):
-        report.add((*at, "model"), f"{interface['model']!r} has no vhost-user: write virtio, or leave it out")
-    if not report.vm.get("instancetype") and not mapping_at(report.domain, "memory", "hugepages").get("pageSize"):
-        remedy = "declare hugepages, such as 1Gi or 2Mi"
-        report.add(place, f"needs huge pages, the switch reads and writes the guest's memory: {remedy}")
     for key in ("rxQueueSize", "txQueueSize"):
         if settings.get(key, _RING_SIZE) != _RING_SIZE:
             remedy = f"write {_RING_SIZE}, or leave it out"
