@@ -15,8 +15,8 @@ description:
   - What is declared is compared with the VirtualMachine as the server has it and as it was last declared. Fields
     that are no longer declared are taken away. What others set (defaults, hot-plugged disks, other managers' labels)
     stays. One patch is sent, and none where nothing differs.
-  - NetworkAttachmentDefinitions, network binding plugins and the feature gate that a VM's networks need, and the cluster
-    lacks, are told before the VM is made.
+  - NetworkAttachmentDefinitions, binding plugins and the feature gate that a VM's networks need, and the cluster lacks,
+    are told before the VM is made.
   - Whoever has used C(kubevirt.core.kubevirt_vm), or the C(kubevirt_vm) of older days, can keep the task and change its
     name. The migration guide (C(docs/migration.md)) has the differences.
 extends_documentation_fragment:
