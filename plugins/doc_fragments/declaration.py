@@ -191,6 +191,9 @@ interfaces:
       C(network), a C(bridge), a C(macvtap) with C(device) and C(mode), or a C(vhostuser) with the C(socket) that a
       switch such as Open vSwitch with DPDK connects to.
     - C(vhostuser) may have C(queues), C(rxQueueSize), C(txQueueSize) and C(mrgRxbuf). It needs O(hugepages).
+    - On a cluster a network is a C(pod), a C(multus) with the C(networkName) of a NetworkAttachmentDefinition, or a
+      C(resourceClaim) with C(claimName) and C(requestName). C(vhostuser) becomes the binding plugin of that name there,
+      which decides on queues by itself.
   type: list
   elements: dict
 volumes:

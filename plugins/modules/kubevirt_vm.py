@@ -15,6 +15,8 @@ description:
   - What is declared is compared with the VirtualMachine as the server has it and as it was last declared. Fields
     that are no longer declared are taken away. What others set (defaults, hot-plugged disks, other managers' labels)
     stays. One patch is sent, and none where nothing differs.
+  - NetworkAttachmentDefinitions, binding plugins and the feature gate that a VM's networks need, and the cluster lacks,
+    are told before the VM is made.
   - Whoever has used C(kubevirt.core.kubevirt_vm), or the C(kubevirt_vm) of older days, can keep the task and change its
     name. The migration guide (C(docs/migration.md)) has the differences.
 extends_documentation_fragment:
@@ -130,7 +132,9 @@ author:
   - The rtvirt.core authors (@rtvirt)
 seealso:
   - module: rtvirt.core.kubevirt_vm_info
+  - module: rtvirt.core.kubevirt_config
   - module: rtvirt.core.libvirt_vm
+  - module: rtvirt.core.network_attachment
 version_added: 0.1.0
 """
 
@@ -164,6 +168,26 @@ EXAMPLES = r"""
     realtime: true
     autoattach_mem_balloon: false
     state: running
+
+- name: A VM on a port of Open vSwitch with DPDK
+  rtvirt.core.kubevirt_vm:
+    namespace: telco
+    name: router
+    cpu_cores: 4
+    memory: 4Gi
+    hugepages: 1Gi
+    multiqueue: true
+    interfaces:
+      - name: data
+        vhostuser: {}
+        network:
+          resourceClaim:
+            claimName: dpdk
+            requestName: vhost-port
+    spec:
+      resourceClaims:
+        - name: dpdk
+          resourceClaimTemplateName: dpdk-port
 
 - name: A fleet
   rtvirt.core.kubevirt_vm:
@@ -299,6 +323,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authenticati
     secrets_of,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.fleet import apply_all, plan_all, try_shapes
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.networks import check_networks
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.results import describe_outcome, diff_of, shown
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Session
@@ -399,6 +424,7 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
     waiting.check_waits(waits)
     with Session(access_from(params), dry_run=check_mode, connections=params["concurrency"]) as session:
         plans = plan_all(session, manifests, state, power_alone=power_alone)
+        check_networks(session, plans)
         if len(plans) > 1 and not check_mode:
             try_shapes(session.trying(), plans)
         go_on = params["continue_on_error"]

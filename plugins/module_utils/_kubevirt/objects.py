@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the API server has VirtualMachines, their instances and actions, and reading many of them at once.
+"""Where the API server has VirtualMachines and what belongs to them, and reading many of them at once.
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 """
@@ -12,7 +12,19 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 
-__all__ = ["VMIS", "VMS", "Key", "Objects", "action_path", "listed", "object_path", "read_all", "read_one"]
+__all__ = [
+    "DEFINITIONS",
+    "KUBEVIRTS",
+    "VMIS",
+    "VMS",
+    "Key",
+    "Objects",
+    "action_path",
+    "listed",
+    "object_path",
+    "read_all",
+    "read_one",
+]
 
 #: (namespace, name)
 Key = tuple[str, str]
@@ -20,15 +32,23 @@ Objects = dict[Key, dict[str, t.Any]]
 
 VMS = "virtualmachines"
 VMIS = "virtualmachineinstances"
+KUBEVIRTS = "kubevirts"
+DEFINITIONS = "network-attachment-definitions"
+
+_KUBEVIRT = "kubevirt.io/v1"
+
+#: Kind -> its API, and who brings it.
+_APIS = {DEFINITIONS: ("k8s.cni.cncf.io/v1", "Multus")}
 
 #: Asking for each of so few VMs costs the server less than the list of a namespace that may hold thousands.
 _FEW = 1
 
 
-def object_path(kind: str, namespace: str | None, name: str | None = None, *, version: str = "kubevirt.io/v1") -> str:
+def object_path(kind: str, namespace: str | None, name: str | None = None, *, version: str | None = None) -> str:
     """The path of an object or, without a name, of a list; without a namespace of all namespaces' list."""
     where = "" if namespace is None else f"/namespaces/{namespace}"
-    return f"/apis/{version}{where}/{kind}" + ("" if name is None else f"/{name}")
+    api, _owner = _APIS.get(kind, (_KUBEVIRT, "KubeVirt"))
+    return f"/apis/{version or api}{where}/{kind}" + ("" if name is None else f"/{name}")
 
 
 def action_path(kind: str, key: Key, action: str) -> str:
@@ -74,7 +94,8 @@ def listed(
                 yield (metadata["namespace"], metadata["name"]), {"apiVersion": page.get("apiVersion"), **item}
     except ApiError as error:
         if error.status == 404:
-            raise RtvirtError(f"this cluster has no KubeVirt: it knows no {kind}", **error.details) from error
+            _api, owner = _APIS.get(kind, (_KUBEVIRT, "KubeVirt"))
+            raise RtvirtError(f"this cluster has no {owner}: it knows no {kind}", **error.details) from error
         if error.status == 403 and namespace is None:
             raise RtvirtError(f"namespace: write one that you may list: {error.message}", **error.details) from error
         raise

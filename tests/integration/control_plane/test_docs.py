@@ -15,6 +15,7 @@ from ansible_collections.rtvirt.core.tests.control_plane.api import Api, ApiErro
 from ansible_collections.rtvirt.core.tests.control_plane.cluster import Cluster
 from ansible_collections.rtvirt.core.tests.integration.control_plane import task
 from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import LAST_APPLIED, Bed, until
+from ansible_collections.rtvirt.core.tests.integration.control_plane.kubevirt import add_definition
 from ansible_collections.rtvirt.core.tests.integration.control_plane.task import TaskError, run, run_one
 from ansible_collections.rtvirt.core.tests.integration.control_plane.test_info import info
 
@@ -68,6 +69,9 @@ def create(api: Api, path: str, body: Object) -> None:
 def test_a_task_of_the_pages_is_accepted(bed: Bed, types: None, name: str) -> None:
     """By the server's dry run."""
     options = {**TASKS[name], "kubeconfig": str(bed.cluster.kubeconfig), "namespace": bed.namespace}
+    for interface in options.get("interfaces") or []:
+        if "multus" in interface["network"]:
+            add_definition(bed, interface["network"]["multus"]["networkName"])
     options["definition"] = {
         **options.get("definition", {}),
         "metadata": options.get("definition", {}).get("metadata", {}),
@@ -172,13 +176,7 @@ THEIRS: list[tuple[dict[str, t.Any], list[str]]] = [
 
 
 def test_tasks_of_kubevirt_core_keep(bed: Bed, types: None) -> None:
-    network = {
-        "apiVersion": "k8s.cni.cncf.io/v1",
-        "kind": "NetworkAttachmentDefinition",
-        "metadata": {"name": "kindexgw"},
-    }
-    path = f"/apis/k8s.cni.cncf.io/v1/namespaces/{bed.namespace}/network-attachment-definitions"
-    create(bed.api, path, {**network, "spec": {"config": "{}"}})
+    add_definition(bed, "kindexgw")
     given = {"kubeconfig": str(bed.cluster.kubeconfig), "namespace": bed.namespace, "name": "testvm"}
     for options, actions in THEIRS:
         result = run_one(**given, **options)

@@ -19,6 +19,7 @@ from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import 
     schedule,
     until,
 )
+from ansible_collections.rtvirt.core.tests.integration.control_plane.kubevirt import add_definition
 from ansible_collections.rtvirt.core.tests.integration.control_plane.task import attempt, run, run_one
 
 IMAGE = {"containerDisk": {"image": "registry.invalid/a"}}
@@ -176,6 +177,7 @@ def test_a_key_of_an_item_is_removed_and_its_others_stay(bed: Bed) -> None:
 def test_interfaces_and_networks_merge_by_name(bed: Bed) -> None:
     own = bed.bare()["interfaces"]
     other = {"name": "net1", "bridge": {}, "network": {"multus": {"networkName": "net1"}}}
+    add_definition(bed, "net1")
     run_one(**bed.bare(interfaces=[*own, other]))
     update(bed, interfaces=[*own, {**other, "macAddress": "02:00:00:00:00:01"}])
     assert names(bed.pod()["networks"]) == ["default", "net1"]

@@ -15,39 +15,59 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
 from ansible_collections.rtvirt.core.tests.conftest import missing
 from ansible_collections.rtvirt.core.tests.control_plane.api import ApiError, Object
 from ansible_collections.rtvirt.core.tests.integration.control_plane import task
 from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import KUBEVIRT, Bed
+from ansible_collections.rtvirt.core.tests.integration.control_plane.kubevirt import Configuration, kept
+from ansible_collections.rtvirt.core.tests.integration.task import Module
 
 MODULE = "rtvirt.core.kubevirt_vm"
+NETWORKS = "rtvirt.core.network_attachment"
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "reference-documents.md").read_text()
 BLOCKS = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)]
 TASKS: dict[str, Object] = {
     one[MODULE]["name"]: one[MODULE] for block in BLOCKS for one in block if isinstance(one, dict) and MODULE in one
 }
+(NETWORK_TASK,) = [one[NETWORKS] for block in BLOCKS for one in block if isinstance(one, dict) and NETWORKS in one]
 (PLAYBOOK,) = [block for block in BLOCKS if "hosts" in block[0]]
 
 STRICT = "?dryRun=All&fieldValidation=Strict"
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_a_manifest_is_accepted(bed: Bed, name: str) -> None:
-    """By the module's own dry run: admission of ours, the schema with all its fields known, virt-api's webhooks."""
-    options = {**TASKS[name], "namespace": bed.namespace, "kubeconfig": str(bed.cluster.kubeconfig)}
-    result = task.run_one(check=True, **options)
-    assert result["actions"] == ["create"]
+@pytest.fixture
+def prepared(bed: Bed) -> t.Iterator[Bed]:
+    """With the documents' networks, and the plugin of D's."""
+    access = {"kubeconfig": str(bed.cluster.kubeconfig), "namespace": bed.namespace}
+    Module("network_attachment").run(**{**NETWORK_TASK, **access})
+    with kept(Configuration(bed)) as configuration:
+        configuration.set(gate=False, bindings=["vhostuser"])
+        yield bed
+
+
+def test_a_network_that_is_not_there_is_told(bed: Bed) -> None:
+    with pytest.raises(task.TaskError, match="there is no NetworkAttachmentDefinition pxe-net-conf"):
+        task.run(**{**TASKS["vmi-pxe-boot"], "namespace": bed.namespace, "kubeconfig": str(bed.cluster.kubeconfig)})
     assert bed.names() == []
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_manifest_is_accepted(prepared: Bed, name: str) -> None:
+    """By the module's own dry run: admission of ours, the schema with all its fields known, virt-api's webhooks."""
+    access = {"namespace": prepared.namespace, "kubeconfig": str(prepared.cluster.kubeconfig)}
+    result = task.run_one(check=True, **{**TASKS[name], **access})
+    assert result["actions"] == ["create"]
+    assert prepared.names() == []
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_its_instance_is_accepted(bed: Bed, name: str) -> None:
     """As an instance of its own: two of the documents' manifests are."""
-    declared = from_options(TASKS[name], Options(TASKS[name]).path).document
-    spec = copy.deepcopy(declared["spec"]["template"]["spec"])
-    spec["domain"].setdefault("devices", {})
+    (admitted,) = admit([Options(TASKS[name])], CLUSTER_RULES)
+    spec = copy.deepcopy(admitted.document["spec"]["template"]["spec"])
     vmi = {
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachineInstance",

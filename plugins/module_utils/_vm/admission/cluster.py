@@ -11,6 +11,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.bindings import bind_vhostuser, check_bindings
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_fields import KUBEVIRT, LIBVIRT_ONLY
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_machine import check_cluster_machine
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_networks import check_cluster_networks
@@ -32,6 +33,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay imp
 
 __all__ = ["CLUSTER_RULES", "lacking"]
 
+_CLAIM_SOURCES = ("resourceClaimName", "resourceClaimTemplateName")
 _HANDLERS = ("exec", "guestAgentPing", "httpGet", "tcpSocket")
 _INSTANCETYPES = ("VirtualMachineClusterInstancetype", "VirtualMachineInstancetype")
 _PREFERENCES = ("VirtualMachineClusterPreference", "VirtualMachinePreference")
@@ -223,12 +225,25 @@ def _check_claims(report: Report) -> None:
     names: set[str] = set()
     for index, claim in enumerate(report.spec.get("resourceClaims") or []):
         at = (*POD, "resourceClaims", index)
-        report.once(at, str(claim.get("name")), names, "resource claims must not have the same name")
+        name = str(claim.get("name") or "")
+        report.once(at, name, names, "resource claims must not have the same name")
+        if not DNS_LABEL.fullmatch(name):
+            report.add((*at, "name"), f"{name!r}: write lower-case letters, digits and -")
+        sources = [key for key in _CLAIM_SOURCES if claim.get(key) is not None]
+        if len(sources) != 1:
+            report.add(at, f"has {' and '.join(sources) or 'no claim'}: write exactly one, {listed(_CLAIM_SOURCES)}")
+        for key in sources:
+            if not is_dns_name(claim[key]):
+                report.add((*at, key), f"{claim[key]!r}: write lower-case letters, digits, - and .")
 
 
 CLUSTER_RULES = RuleSet(
     "kubevirt",
     KUBEVIRT,
     LIBVIRT_ONLY,
-    (check_values, check_cluster_machine, check_cluster_disks, check_cluster_networks, _check_cluster, check_placing),
+    (
+        *(check_values, check_cluster_machine, check_cluster_disks, check_cluster_networks, _check_cluster),
+        *(check_placing, check_bindings),
+    ),
+    bind_vhostuser,
 )

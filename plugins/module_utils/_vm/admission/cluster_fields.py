@@ -181,6 +181,7 @@ _INSTANCE = {
         {
             "multus": {"networkName": "str", "default": "bool"},
             "pod": {"vmNetworkCIDR": "str", "vmIPv6NetworkCIDR": "str"},
+            "resourceClaim": {"claimName": "str", "requestName": "str"},
         }
     ],
     "nodeSelector": "texts",
@@ -247,7 +248,12 @@ KUBEVIRT: dict[str, t.Any] = _laid_over(MACHINE, _VIRTUAL_MACHINE)
 #: Keys of this collection's other backend -> what to write on a cluster instead.
 LIBVIRT_ONLY: dict[Path, str] = {
     (*POD, "volumes", "*", "libvirt"): "use dataVolume, persistentVolumeClaim or containerDisk",
-    (*POD, "networks", "*", "libvirt"): "use multus with a NetworkAttachmentDefinition's networkName, or pod",
+    (
+        *POD,
+        "networks",
+        "*",
+        "libvirt",
+    ): "use multus with a NetworkAttachmentDefinition's networkName, resourceClaim, or pod",
     (*DOMAIN, "memory", "libvirt"): "leave memory_locked out, real-time and passthrough VMs are locked anyway",
     (*DOMAIN, "firmware", "kernelBoot", "libvirt"): "use kernelBoot.container with an image that has the kernel",
     **{

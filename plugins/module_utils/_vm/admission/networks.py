@@ -55,10 +55,12 @@ def _check_interface(report: Report, at: Path, interface: dict[str, t.Any], netw
     elif bindings == ["bridge"] and "pod" in network and report.backend == "libvirt":
         report.add((*at, "bridge"), "a plain host has no pod network to bridge: write masquerade, or a libvirt network")
     report.choice((*at, "model"), interface.get("model"), _MODELS)
+    if "vhostuser" in interface:
+        _check_vhostuser(report, at, interface)
     if report.backend == "libvirt":
         report.choice((*at, "state"), interface.get("state"), ("up", "down"))
         if "vhostuser" in interface:
-            _check_vhostuser(report, at, interface, network)
+            _check_vhostuser_on_host(report, at, interface["vhostuser"] or {}, network)
         elif "vhostuser" in (network.get("libvirt") or {}):
             report.add(at, f"has {listed(bindings)}, and its network is a vhost-user socket: write vhostuser")
     mac = interface.get("macAddress")
@@ -68,21 +70,25 @@ def _check_interface(report: Report, at: Path, interface: dict[str, t.Any], netw
         report.add((*at, "macAddress"), f"{mac!r} is a multicast address: make its first pair even")
 
 
-def _check_vhostuser(report: Report, at: Path, interface: dict[str, t.Any], network: dict[str, t.Any]) -> None:
+def _check_vhostuser(report: Report, at: Path, interface: dict[str, t.Any]) -> None:
     """An interface whose other end is a switch in user space, which maps the guest's memory."""
-    settings = interface["vhostuser"] or {}
-    if network and "vhostuser" not in (network.get("libvirt") or {}):
-        report.add((*at, "vhostuser"), "needs a network with libvirt.vhostuser.socket: write the path of its socket")
     if interface.get("model") not in (None, "virtio"):
         report.add((*at, "model"), f"{interface['model']!r} has no vhost-user: write virtio, or leave it out")
+    # An instance type may have them.
+    if not report.vm.get("instancetype") and not mapping_at(report.domain, "memory", "hugepages").get("pageSize"):
+        remedy = "declare hugepages, such as 1Gi or 2Mi"
+        report.add((*at, "vhostuser"), f"needs huge pages, the switch reads and writes the guest's memory: {remedy}")
+
+
+def _check_vhostuser_on_host(report: Report, at: Path, settings: dict[str, t.Any], network: dict[str, t.Any]) -> None:
+    """What QEMU takes of a vhost-user interface on a host of its own."""
+    if network and "vhostuser" not in (network.get("libvirt") or {}):
+        report.add((*at, "vhostuser"), "needs a network with libvirt.vhostuser.socket: write the path of its socket")
     if not 1 <= settings.get("queues", 1) <= _MOST_QUEUES:
         report.add((*at, "vhostuser", "queues"), f"is {settings['queues']}: write 1 to {_MOST_QUEUES}")
     for key in ("rxQueueSize", "txQueueSize"):
         if settings.get(key, _RING_SIZES[0]) not in _RING_SIZES:
             report.add((*at, "vhostuser", key), f"is {settings[key]}: write {listed(map(str, _RING_SIZES))}")
-    if not ((report.domain.get("memory") or {}).get("hugepages") or {}).get("pageSize"):
-        remedy = "declare hugepages, such as 1Gi or 2Mi"
-        report.add((*at, "vhostuser"), f"needs huge pages, the switch reads and writes the guest's memory: {remedy}")
 
 
 def _check_sockets(report: Report) -> None:

@@ -88,12 +88,14 @@ class RuleSet(t.NamedTuple):
     :ivar fields: the tree of the fields that it knows.
     :ivar instead: the other backend's fields -> what to write instead.
     :ivar own: rules beside those that both backends have.
+    :ivar translate: turns what is admitted in words of this collection into the backend's own.
     """
 
     backend: Backend
     fields: dict[str, t.Any]
     instead: t.Mapping[t.Any, str]
     own: tuple[t.Callable[[Report], None], ...] = ()
+    translate: t.Callable[[Manifest], None] | None = None
 
 
 def is_dns_name(text: str) -> bool:

@@ -68,6 +68,9 @@ def admit(declarations: t.Sequence[Options], rules: RuleSet, *, names_only: bool
     if problems:
         # What the task's own options say is every VM's mistake, and one.
         raise DeclarationError(dict.fromkeys(problems))
+    if rules.translate is not None and not names_only:
+        for manifest in manifests:
+            rules.translate(manifest)
     return manifests
 
 
