@@ -288,7 +288,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe, observe_all
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import isolated_cpus, read_host
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import (
+    isolated_cpus,
+    polling_cpus,
+    read_host,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.power import Waits, apply_power
@@ -350,7 +354,8 @@ def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[M
     wanted = handles if others_count else handles.keys() & declared
     domains = {name: observe(handles[name]) for name in wanted}
     host, isolated = read_host(connection), isolated_cpus() if settings.local else frozenset()
-    planner = Planner(host, settings, domains, isolated, Hardware(connection, host.arch))
+    polling = polling_cpus() if settings.local and needs_placement(manifests) else frozenset()
+    planner = Planner(host, settings, domains, isolated, polling, Hardware(connection, host.arch))
     plans: list[VmPlan] = []
     problems: list[Problem] = []
     for manifest in manifests:

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import subprocess
 import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import (
+    ConversionError,
+    DeclarationError,
+    Problem,
+    RtvirtError,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import (
@@ -27,7 +33,7 @@ try:
 except ImportError:  # connection.py tells
     pass
 
-__all__ = ["Host", "host_from_capabilities", "isolated_cpus", "read_host"]
+__all__ = ["Host", "host_from_capabilities", "isolated_cpus", "polling_cpus", "read_host"]
 
 _ISOLATED = pathlib.Path("/sys/devices/system/cpu/isolated")
 
@@ -137,3 +143,17 @@ def _portgroups(network: str) -> frozenset[str]:
 def isolated_cpus() -> frozenset[int]:
     """The CPUs that this machine's kernel isolates (isolcpus)."""
     return cpuset.parse(_ISOLATED.read_text()) if _ISOLATED.exists() else frozenset()
+
+
+def polling_cpus() -> frozenset[int]:
+    """The CPUs of this machine on which Open vSwitch polls (pmd-cpu-mask): whoever shares one starves it.
+
+    None where there is no switch that answers.
+    """
+    command = ["ovs-vsctl", "--no-wait", "--timeout=5", "--if-exists", "get", "Open_vSwitch", "."]
+    try:
+        done = subprocess.run([*command, "other_config:pmd-cpu-mask"], capture_output=True, text=True, check=False)
+        mask = done.stdout.strip().strip('"') if done.returncode == 0 else ""
+        return cpuset.parse_mask(mask) if mask else frozenset()
+    except (OSError, ConversionError):
+        return frozenset()

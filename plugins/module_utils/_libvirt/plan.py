@@ -123,6 +123,7 @@ class Planner:
         settings: Settings,
         domains: t.Mapping[str, Domain],
         isolated: frozenset[int],
+        polling: frozenset[int],
         hardware: Hardware,
     ) -> None:
         self._host = host
@@ -130,6 +131,7 @@ class Planner:
         self._settings = settings
         self._domains = domains
         self._pool = host.pool(settings.cpu_pool, isolated)
+        self._polling = polling
         self._placed: dict[str, frozenset[int]] = {}
         self._pages: dict[int, int] = {}
 
@@ -209,9 +211,9 @@ class Planner:
         return context
 
     def _taken(self, name: str) -> frozenset[int]:
-        """CPUs that other VMs hold: by pins in force, by those of stopped domains, and by plans of this task."""
+        """CPUs that other VMs hold, by pins in force, of stopped domains and of plans of this task; and a switch."""
         others = [other for other in self._domains.values() if other.name != name and other.name not in self._placed]
-        return frozenset().union(*self._placed.values(), *(other.dedicated_cpus for other in others))
+        return self._polling.union(*self._placed.values(), *(other.dedicated_cpus for other in others))
 
     def _check_start(self, plan: VmPlan, complete: ET.Element, manifest: Manifest) -> None:
         """What libvirt and QEMU would refuse when the other VMs of the task are done."""

@@ -192,3 +192,13 @@ def test_a_guest_that_no_switch_connects_to(bed: Bed) -> None:
     switch.restart()
     assert vm.run(**options, state="running")["changed"] is True
     assert bed.power() == "running"
+
+
+@pytest.mark.usefixtures("dpdk")
+def test_a_cpu_that_polls_is_no_vms(bed: Bed, free_cpus: None) -> None:
+    """The switch has CPU 1 of the machine's two."""
+    task = Module("libvirt_vm", virt_type="qemu")
+    made = task.run_one(**bed.bare(cpu_cores=1, dedicated_cpus=True, cpu_pool="0-1"))
+    assert made["pins"]["vcpus"] == {"0": [0]}
+    with pytest.raises(TaskError, match="dedicated_cpus"):
+        task.run(**bed.bare("more", cpu_cores=1, dedicated_cpus=True, cpu_pool="0-1"))

@@ -57,6 +57,7 @@ class Bed:
     def __init__(self, stored: Stored, folder: Path) -> None:
         self.domains: dict[str, Domain] = {}
         self.host = HOST
+        self.polling: frozenset[int] = frozenset()
         self._stored = stored
         self.folder = folder
 
@@ -65,7 +66,7 @@ class Bed:
         manifests = admit(given, LIBVIRT_RULES, names_only=settings.get("state") == "absent")
         settings = {"volume_dir": str(self.folder), **settings}
         hardware = Hardware(Mock(**{"getDomainCapabilities.return_value": OFFER}), "x86_64")
-        planner = Planner(self.host, Settings(**settings), self.domains, frozenset(), hardware)
+        planner = Planner(self.host, Settings(**settings), self.domains, frozenset(), self.polling, hardware)
         return [planner.plan(manifest) for manifest in manifests]
 
     def plan(self, options: Given, **settings: t.Any) -> VmPlan:
@@ -542,6 +543,15 @@ def test_nothing_of_a_domain_of_others_is_removed_with_it(bed: Bed) -> None:
     bed.add(definition)
     plan = bed.plan({}, state="absent", delete_volumes=True)
     assert (plan.undefine, plan.remove, plan.keep) == (True, [], [str(path)])
+
+
+def test_cpus_on_which_a_switch_polls_are_taken(bed: Bed) -> None:
+    free = bed.plan(DEDICATED)
+    bed.polling = frozenset(int(str(cpu)) for cpu in pins(free))
+    assert not set(pins(bed.plan(DEDICATED))) & set(pins(free))
+    bed.polling = frozenset(range(1, 6))
+    ((path, message),) = bed.refused(DEDICATED)
+    assert (path, "CPUs" in message) == ("vms[0].dedicated_cpus", True)
 
 
 # --- vhost-user ------------------------------------------------------------------------------------------------------
