@@ -120,10 +120,14 @@ def measured(path: pathlib.Path) -> tuple[Run, str]:
 
 
 def show(label: str, results: dict[str, tuple[Run, str]]) -> None:
-    base = results["ours"][0].seconds
+    base = results["ours"][0]
     for side, (one, requests) in results.items():
-        ratio = "" if side == "ours" else f"{one.seconds / base:8.1f} x"
-        print(f"{label:34} {side:18} {one.seconds:8.2f} s {ratio:10} {one.memory:6.0f} MiB   {requests}", flush=True)
+        whole, task = (
+            "" if side == "ours" else f"{theirs / mine:.1f} x"
+            for theirs, mine in ((one.seconds, base.seconds), (one.tasks, base.tasks))
+        )
+        times = f"{one.seconds:8.2f} s {whole:>8}   task {one.tasks:7.2f} s {task:>8}"
+        print(f"{label:34} {side:18} {times} {one.memory:6.0f} MiB   {requests}", flush=True)
 
 
 def main() -> None:
