@@ -29,6 +29,9 @@ __all__ = ["sockets", "start"]
 #: State of a socket of which a client is at the other end (``SS_CONNECTED`` of linux/net.h, as /proc/net/unix has it).
 _CONNECTED = "03"
 
+#: Seconds until it is looked again at a start that takes longer: by now the switch may have come, or QEMU be there.
+_TICK = 1.0
+
 
 def sockets(domain: ET.Element) -> list[str]:
     """The sockets that a domain's QEMU waits at."""
@@ -51,26 +54,31 @@ def start(handle: t.Any, flags: int, waited_for: t.Sequence[str], seconds: float
     started = threading.Event()
 
     def give_up() -> None:
-        if started.is_set():
-            return
-        lonely.extend(_unconnected(waited_for))
-        with contextlib.suppress(libvirt.libvirtError):
-            # Ends the call that waits, with an error that says nothing of why.
-            handle.destroy()
+        patience = seconds
+        while not started.wait(patience):
+            lonely[:] = _unconnected(waited_for)
+            patience = _TICK
+            if lonely:
+                with contextlib.suppress(libvirt.libvirtError):
+                    # Ends the call that waits, with an error that says nothing of why.
+                    handle.destroy()
 
-    timer = threading.Timer(seconds, give_up)
-    timer.start()
+    watcher = threading.Thread(target=give_up, daemon=True)
+    watcher.start()
+    failed: libvirt.libvirtError | None = None
     try:
         handle.createWithFlags(flags)
-        started.set()
     except libvirt.libvirtError as error:
-        if not lonely:
-            raise
+        failed = error
+    finally:
+        started.set()
+        watcher.join()
+    if lonely:
         told = "; ".join(f"{path} ({_port_of(path)})" for path in lonely)
         message = f"{handle.name()} was stopped again, as no switch has connected to {told} within {seconds:g} s"
-        raise WaitError(message) from error
-    finally:
-        timer.cancel()
+        raise WaitError(message) from failed
+    if failed is not None:
+        raise failed
 
 
 def _unconnected(paths: t.Sequence[str]) -> list[str]:

@@ -4,9 +4,9 @@
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
-A port whose type, socket or interfaces change is made anew: Open vSwitch takes another socket of a port that lives
-without a word, and goes on with the old one (seen with 3.1; ``netdev-dpdk.c`` looks at it when it is made). The old
-one has to be gone from the switch before, so that it goes in a transaction of its own.
+Open vSwitch takes another socket of a port that lives without a word, and goes on with the old one (seen with 3.1;
+``netdev-dpdk.c`` looks at it when it is made). So the interface is nothing for a moment: its type is unset by a
+transaction of its own, and set by the next. The port's rows stay, with all that others have set or said of them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.database import Database
-from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.ports import SOCKET, Bridge, Port
+from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.database import Database, Row
+from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.ports import SOCKET, Bridge, Interface, Port
 from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.rows import (
     FieldChange,
     change_row,
     fields_of,
     is_ours,
+    outcome,
+    removal,
+    setting,
 )
 
 __all__ = ["BridgePlan", "plan_absent", "plan_bridges"]
@@ -48,24 +51,40 @@ class BridgePlan:
         return bool(self.first or self.then)
 
 
-def plan_bridges(database: Database, bridges: t.Iterable[Bridge]) -> BridgePlan:
-    """Bridges that are not declared stay as they are; so do ports on declared ones that others have made."""
+def plan_bridges(database: Database, bridges: t.Iterable[Bridge], *, consent: bool) -> BridgePlan:
+    """Bridges that are not declared stay as they are; so do ports on declared ones that others have made.
+
+    :arg consent: whether the ports of a bridge may be without it while that is made anew.
+    """
     plan = BridgePlan()
     for bridge in bridges:
         row = database.bridges.get(bridge.name)
+        there = [] if row is None else database.ports_of(bridge.name)
         if row is None:
             plan.then.append(["add-br", bridge.name])
             plan.made.append(f"bridge {bridge.name}")
+        elif there and not consent:
+            _check_datapath(plan, bridge, row, there)
         _set(plan, f"Bridge {bridge.name}", row, bridge.fields)
-        there = [] if row is None else database.ports_of(bridge.name)
         declared = {port.name for port in bridge.ports}
         for name in there:
             if name not in declared and is_ours(database.ports[name]):
-                _remove_port(plan, database, bridge.name, name)
+                _remove_port(plan, database, name)
         for port in bridge.ports:
             _plan_port(plan, database, bridge.name, port)
     _check_sockets(plan, database, bridges)
     return plan
+
+
+def _check_datapath(plan: BridgePlan, bridge: Bridge, row: Row, ports: t.Sequence[str]) -> None:
+    """A bridge of another type is another bridge: all its ports, the host's own among them, are gone for a moment."""
+    before, after = row["datapath_type"] or "system", bridge.fields["datapath_type"]
+    if before != after:
+        message = (
+            f"{bridge.name} is {before}, and making it {after} takes {', '.join(ports)} away while it is made anew"
+        )
+        remedy = f"write {before}, or set disconnect_guests"
+        plan.problems.append(Problem(f"{bridge.path}.datapath_type", f"{message}: {remedy}"))
 
 
 def plan_absent(database: Database, names: t.Collection[str]) -> BridgePlan:
@@ -87,8 +106,9 @@ def plan_absent(database: Database, names: t.Collection[str]) -> BridgePlan:
             if port in others:
                 _let_go(plan, database, port)
             else:
-                _remove_port(plan, database, name, port)
-        _set(plan, f"Bridge {name}", row, {})
+                _remove_port(plan, database, port)
+        # Others' ports may be such as only this type of bridge has.
+        _set(plan, f"Bridge {name}", row, {"datapath_type": row["datapath_type"]} if others else {})
     return plan
 
 
@@ -100,57 +120,48 @@ def _plan_port(plan: BridgePlan, database: Database, bridge: str, port: Port) ->
         plan.problems.append(Problem(f"{port.path}.name", message))
         return
     if row is None:
-        _make_port(plan, bridge, port, {})
-    elif _is_other(database, port):
-        kept = {f"Port {port.name}": fields_of(row)}
-        names = database.interfaces_of(port.name)
-        kept.update({f"Interface {name}": fields_of(database.interfaces[name]) for name in names})
-        plan.first.append(["del-port", bridge, port.name])
-        plan.cut += database.attached(names)
-        _make_port(plan, bridge, port, kept)
+        _make_port(plan, bridge, port)
+    elif database.interfaces_of(port.name) != sorted(one.name for one in port.interfaces):
+        if not is_ours(row):
+            message = "is there with other interfaces, and was not made here: take it away, or write another name"
+            plan.problems.append(Problem(f"{port.path}.name", f"{port.name!r} {message}"))
+        _remove_port(plan, database, port.name)
+        _make_port(plan, bridge, port)
     else:
         _set(plan, f"Port {port.name}", row, port.fields)
         for one in port.interfaces:
-            _set(plan, f"Interface {one.name}", database.interfaces[one.name], one.fields)
+            _plan_interface(plan, database, port.name, one)
 
 
-def _is_other(database: Database, port: Port) -> bool:
-    """Whether a port that is there has to be made anew to become what is declared."""
-    if database.interfaces_of(port.name) != sorted(one.name for one in port.interfaces):
-        return True
-    for one in port.interfaces:
-        now = fields_of(database.interfaces[one.name])
-        if any(one.fields.get(name) not in (None, now.get(name)) for name in ("type", SOCKET)):
-            return True
-    return False
-
-
-def _make_port(plan: BridgePlan, bridge: str, port: Port, kept: t.Mapping[str, t.Mapping[str, str]]) -> None:
-    """:arg kept: fields of the one that goes for it, by rows; those that are declared have what is declared."""
+def _make_port(plan: BridgePlan, bridge: str, port: Port) -> None:
     names = [one.name for one in port.interfaces]
     plan.then.append(["add-port", bridge, *names] if names == [port.name] else ["add-bond", bridge, port.name, *names])
     plan.made.append(f"port {port.name}")
-    rows = {f"Port {port.name}": port.fields, **{f"Interface {one.name}": one.fields for one in port.interfaces}}
-    for row, fields in rows.items():
-        others = {name: value for name, value in kept.get(row, {}).items() if name not in ("type", SOCKET)}
-        _set(plan, row, None, fields, keep=others)
+    _set(plan, f"Port {port.name}", None, port.fields)
+    for one in port.interfaces:
+        _set(plan, f"Interface {one.name}", None, one.fields)
 
 
-def _set(
-    plan: BridgePlan,
-    name: str,
-    row: t.Mapping[str, t.Any] | None,
-    fields: t.Mapping[str, str],
-    *,
-    keep: t.Mapping[str, str] | None = None,
-) -> None:
-    changes, commands = change_row(name, row, fields, keep=keep)
+def _plan_interface(plan: BridgePlan, database: Database, port: str, one: Interface) -> None:
+    row, name = database.interfaces[one.name], f"Interface {one.name}"
+    now, then = fields_of(row), outcome(row, one.fields)
+    if any(now.get(field) != then.get(field) for field in ("type", SOCKET)):
+        plan.cut += database.attached([one.name])
+        if now.get(SOCKET) is not None and now.get("type") == then.get("type"):
+            plan.first.append(removal(name, "type"))
+            plan.then.append(setting(name, "type", then["type"]))
+            plan.made.append(f"port {port}")
+    _set(plan, name, row, one.fields)
+
+
+def _set(plan: BridgePlan, name: str, row: Row | None, fields: t.Mapping[str, str]) -> None:
+    changes, commands = change_row(name, row, fields)
     plan.changes += changes
     plan.then += commands
 
 
-def _remove_port(plan: BridgePlan, database: Database, bridge: str, port: str) -> None:
-    plan.first.append(["del-port", bridge, port])
+def _remove_port(plan: BridgePlan, database: Database, port: str) -> None:
+    plan.first.append(["del-port", port])
     plan.removed.append(f"port {port}")
     plan.cut += database.attached(database.interfaces_of(port))
 

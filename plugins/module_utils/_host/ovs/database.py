@@ -97,6 +97,8 @@ def write_database(host: Host, commands: t.Sequence[t.Sequence[str]], *, seconds
     ran = host.run("ovs-vsctl", *waits, *line)
     if ran.status == 0:
         return
+    if ran.status < 0 and seconds is None:
+        raise RtvirtError(f"Open vSwitch's database does not answer within {_PATIENCE} s: does ovsdb-server run?")
     if ran.status < 0:
         # Its alarm, which ends it when the database has it already.
         raise RtvirtError(f"it is in the database, and ovs-vswitchd has not done it within {seconds} s: does it run?")
@@ -113,7 +115,7 @@ def _read(host: Host, *tables: str) -> list[list[Row]]:
         said = ran.errors.strip().splitlines()
         message = f"Open vSwitch's database does not answer ({said[-1] if said else f'status {ran.status}'})"
         raise RtvirtError(f"{message}: start it, such as by the service openvswitch-switch or openvswitch")
-    return [_rows(json.loads(line), _TABLES[table]) for table, line in zip(tables, ran.output.splitlines())]
+    return [_rows(json.loads(line), _TABLES[table]) for table, line in zip(tables, ran.output.split("\n"))]
 
 
 def _rows(printed: t.Mapping[str, t.Any], columns: t.Iterable[str]) -> list[Row]:

@@ -22,15 +22,20 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import
 from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_mask, format_ranges, parse
 
-__all__ = ["RESTART_FIELDS", "Wanted", "check_cpus", "check_memory", "spell", "wanted_fields"]
+__all__ = ["RESTART_FIELDS", "START_FIELDS", "Wanted", "check_cpus", "check_memory", "spell", "wanted_fields"]
 
-#: Settings that ovs-vswitchd reads once, when it initialises DPDK or starts.
+#: Settings that ovs-vswitchd reads when it starts, with DPDK or without.
+_STARTS = ("hw-offload", "n-offload-threads", "tc-policy", "userspace-tso-enable")
+START_FIELDS = frozenset(f"other_config:{key}" for key in _STARTS)
+
+#: Those, and settings that it reads once, when it initialises DPDK.
 RESTART_FIELDS = frozenset(
     f"other_config:{key}"
     for key in (
         *("dpdk-init", "dpdk-socket-mem", "dpdk-socket-limit", "dpdk-alloc-mem", "dpdk-lcore-mask", "dpdk-extra"),
         *("dpdk-hugepage-dir", "vhost-sock-dir", "vhost-iommu-support", "vhost-postcopy-support", "per-port-memory"),
-        *("shared-mempool-config", "userspace-tso-enable"),
+        "shared-mempool-config",
+        *_STARTS,
     )
 )
 
@@ -38,7 +43,7 @@ RESTART_FIELDS = frozenset(
 _LIVE = (
     *("pmd-cpu-mask", "pmd-sleep-max", "pmd-maxsleep", "pmd-rxq-assign", "pmd-rxq-isolate", "pmd-perf-metrics"),
     *("pmd-auto-lb", "pmd-auto-lb-load-threshold", "pmd-auto-lb-improvement-threshold", "pmd-auto-lb-rebal-interval"),
-    *("smc-enable", "emc-insert-inv-prob", "tx-flush-interval", "hw-offload", "n-handler-threads"),
+    *("smc-enable", "emc-insert-inv-prob", "tx-flush-interval", "n-handler-threads"),
     *(
         "n-revalidator-threads",
         "max-idle",

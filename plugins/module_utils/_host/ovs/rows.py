@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.database import Row
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_mask, parse_mask
 
-__all__ = ["RECORD", "FieldChange", "Fields", "change_row", "fields_of", "is_ours", "removal", "setting"]
+__all__ = ["RECORD", "FieldChange", "Fields", "change_row", "fields_of", "is_ours", "outcome", "removal", "setting"]
 
 Fields = t.Mapping[str, str]
 
@@ -30,6 +30,9 @@ _ROW = "row"
 
 _MAPS = ("options", "other_config")
 _PLAIN = ("type", "mtu_request", "tag", "trunks", "vlan_mode", "bond_mode", "lacp", "datapath_type", "fail_mode")
+
+#: Columns that have a text always, an empty one for none.
+_TEXTS = ("type", "datapath_type")
 _MASKS = ("other_config:pmd-cpu-mask", "other_config:dpdk-lcore-mask")
 
 
@@ -57,15 +60,12 @@ def is_ours(row: Row) -> bool:
     return _ROW in _record(row)
 
 
-def change_row(
-    name: str, row: Row | None, wanted: Fields, *, keep: Fields | None = None
-) -> tuple[list[FieldChange], list[list[str]]]:
+def change_row(name: str, row: Row | None, wanted: Fields) -> tuple[list[FieldChange], list[list[str]]]:
     """What brings a row to what is declared of it, and the commands of ovs-vsctl that do it.
 
     :arg name: table and name.
     :arg row: as it is, None for one that is made before.
     :arg wanted: all fields that are declared.
-    :arg keep: fields that a row which is made anew gets beside, as others had set them.
     """
     now = {} if row is None else fields_of(row)
     record = set() if row is None else _record(row)
@@ -79,7 +79,6 @@ def change_row(
     touched = {change.field for change in changes if change.after is not None}
     owned = (ours & wanted.keys()) | touched | ({_ROW} if row is None or _ROW in record else set())
     settings = [_assignment(change.field, change.after) for change in changes if change.after is not None]
-    settings += [_assignment(field, value) for field, value in (keep or {}).items() if field not in wanted]
     unset = [change.field for change in changes if change.after is None]
     if owned != record and owned:
         settings.append(_assignment(f"external_ids:{RECORD}", " ".join(sorted(owned))))
@@ -90,6 +89,12 @@ def change_row(
     return changes, commands
 
 
+def outcome(row: Row, wanted: Fields) -> dict[str, str]:
+    """The fields that a row will have."""
+    ours = _record(row) - {_ROW}
+    return {**{field: value for field, value in fields_of(row).items() if field not in ours}, **wanted}
+
+
 def setting(name: str, field: str, value: str) -> list[str]:
     """The command that sets a field."""
     return ["set", *name.split(" "), _assignment(field, value)]
@@ -98,6 +103,8 @@ def setting(name: str, field: str, value: str) -> list[str]:
 def removal(name: str, field: str) -> list[str]:
     """The command that unsets a field."""
     column, colon, key = field.partition(":")
+    if column in _TEXTS:
+        return ["set", *name.split(" "), f'{column}=""']
     return ["remove", *name.split(" "), column, key] if colon else ["clear", *name.split(" "), column]
 
 

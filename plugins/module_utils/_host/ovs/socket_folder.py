@@ -45,14 +45,15 @@ class FolderPlan:
 
 
 def plan_folder(host: Host, path: str, *, owner: str | None, group: str | None, mode: str | None) -> FolderPlan:
-    """:arg owner: a name or number, as ``group``; None for QEMU's where the folder is new, else as it is.
+    """:arg owner: a name or number, as ``group``; None for QEMU's where the folder is new or ours, else as it is.
     :raises DeclarationError: for users and modes that are none.
     """
     now = host.owner_of(path)
     problems: list[Problem] = []
+    ours = read_record(host, _RECORD).get("folder")
     numbers = []
     for option, given, file, index in (("socket_owner", owner, "passwd", 0), ("socket_group", group, "group", 1)):
-        if given is None and now is not None:
+        if given is None and now is not None and path != ours:
             numbers.append(now[index])
         else:
             name = _qemu(host, file) if given is None else given
@@ -65,7 +66,6 @@ def plan_folder(host: Host, path: str, *, owner: str | None, group: str | None, 
     if problems:
         raise DeclarationError(problems)
     bits = int(mode, 8) if mode is not None else now[2] if now is not None else 0o755
-    ours = read_record(host, _RECORD).get("folder")
     record = {"folder": path} if now is None or ours == path else {"folder": ours}
     return FolderPlan(path, (numbers[0], numbers[1], bits), now, "", record_changes(host, _RECORD, record))
 

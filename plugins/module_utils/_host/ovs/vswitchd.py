@@ -60,11 +60,16 @@ def read_vswitchd(host: Host) -> Vswitchd | None:
     pid = host.word(_PID)
     if not pid or not host.word(f"/proc/{pid}/comm").startswith("ovs-vswitchd"):
         return None
-    # The 22nd field, after a name that may hold spaces.
-    started = host.word(f"/proc/{pid}/stat").rpartition(")")[2].split()[19]
-    return Vswitchd(
-        f"{pid}.{started}", has_dpdk(host, f"/proc/{pid}/exe"), _lacks(host.read(f"/proc/{pid}/maps") or "")
-    )
+    # After a name that may hold spaces: the state, and as the 22nd field the start.
+    fields = host.word(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    if len(fields) < 20 or fields[0] == "Z":
+        return None
+    try:
+        has = has_dpdk(host, f"/proc/{pid}/exe")
+    except RtvirtError:
+        # It has ended since.
+        return None
+    return Vswitchd(f"{pid}.{fields[19]}", has, _lacks(host.read(f"/proc/{pid}/maps") or ""))
 
 
 def _lacks(maps: str) -> str:
@@ -106,6 +111,8 @@ def choose(host: Host, program: str) -> None:
 def restart(host: Host) -> None:
     """:raises RtvirtError: where it does not start, or nothing is known that starts it."""
     if host.runs_systemd():
+        # One that has died too often is not started otherwise.
+        host.run("systemctl", "reset-failed", _UNIT)
         host.must_run("systemctl", "restart", _UNIT)
     elif host.exists(_SCRIPT):
         host.must_run(_SCRIPT, "restart")

@@ -128,7 +128,7 @@ def _plan(params: t.Mapping[str, t.Any], host: Host) -> TaskPlan:
         raise DeclarationError(dict.fromkeys(problems))
     database = read_database(host)
     if present:
-        switch = plan_bridges(database, bridges)
+        switch = plan_bridges(database, bridges, consent=params["disconnect_guests"])
         problems += switch.problems
         problems += check_devices(host, bridges, (database.settings["other_config"] or {}).get("pmd-cpu-mask"))
     else:
@@ -185,7 +185,8 @@ def _look(host: Host, bridges: t.Iterable[Bridge]) -> None:
     failed: list[Problem] = []
     for one in _interfaces(bridges):
         error = database.interfaces[one.name]["error"]
-        if error or one.name not in there:
+        # The two ends of a patch are no ports of the datapath.
+        if error or (one.name not in there and one.kind != "patch"):
             told = error or f"is not in the datapath: {what_it_said(host)}"
             failed.append(Problem(one.path, f"{one.name}: {told}"))
     if failed:

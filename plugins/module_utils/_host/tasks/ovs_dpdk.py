@@ -7,6 +7,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
+import json
 import time
 import typing as t
 from dataclasses import dataclass
@@ -44,8 +45,8 @@ ARGUMENTS: dict[str, t.Any] = {
 
 _ROW = "Open_vSwitch ."
 
-#: Keys of the row's ``external_ids``: the process that runs with settings of before, until another one does; and the
-#: program that was chosen before ours.
+#: Keys of the row's ``external_ids``: the process that runs with settings of before, and these; and the program that
+#: was chosen before ours.
 _STALE = "rtvirt-stale"
 _FORMER = "rtvirt-former-program"
 _VHOST = ("dpdkvhostuser", "dpdkvhostuserclient")
@@ -118,11 +119,12 @@ def _plan(params: t.Mapping[str, t.Any], host: Host) -> SwitchPlan:
     program, former = _program(host, settings, runs_dpdk=runs_dpdk)
     restarts = _restarts(settings, process, changes, runs_dpdk=runs_dpdk)
     if runs_dpdk and (restarts or not settings["dpdk_initialized"]):
-        problems += dpdk.check_memory(host, wanted, _held(settings))
+        problems += dpdk.check_memory(host, wanted, _held(settings, process))
     if runs_dpdk:
         more, warnings = dpdk.check_cpus(host, wanted)
         problems += more
-    if restarts and params["allow_restart"] and not params["disconnect_guests"]:
+    # Of one that has died the database goes on saying that guests are connected.
+    if restarts and process is not None and params["allow_restart"] and not params["disconnect_guests"]:
         problems += _guests(database)
     if problems:
         raise DeclarationError(problems)
@@ -171,15 +173,33 @@ def _restarts(
     """
     if process is None:
         return runs_dpdk
-    stale = (settings["external_ids"] or {}).get(_STALE) == process.mark
-    once = {change.field for change in changes} & dpdk.RESTART_FIELDS
-    early = bool(settings["dpdk_initialized"]) or "other_config:userspace-tso-enable" in once
-    return stale or bool(once and early) or (runs_dpdk and not process.has_dpdk)
+    changed = {change.field for change in changes}
+    once = changed & (dpdk.RESTART_FIELDS if settings["dpdk_initialized"] else dpdk.START_FIELDS)
+    return _stale(settings, process) is not None or bool(once) or (runs_dpdk and not process.has_dpdk)
 
 
-def _held(settings: t.Mapping[str, t.Any]) -> list[int]:
+def _stale(settings: t.Mapping[str, t.Any], process: vswitchd.Vswitchd | None) -> dict[str, str] | None:
+    """What the process was started with of settings that were written since; None where nothing was."""
+    note = (settings["external_ids"] or {}).get(_STALE)
+    told = json.loads(note) if note else {}
+    return told["other_config"] if process is not None and told.get("process") == process.mark else None
+
+
+def _in_force(settings: t.Mapping[str, t.Any], process: vswitchd.Vswitchd | None) -> dict[str, str]:
+    """``other_config`` as the process has it."""
+    config, stale = dict(settings["other_config"] or {}), _stale(settings, process)
+    if stale is None:
+        return config
+    return {**{key: value for key, value in config.items() if _field(key) not in dpdk.RESTART_FIELDS}, **stale}
+
+
+def _field(key: str) -> str:
+    return f"other_config:{key}"
+
+
+def _held(settings: t.Mapping[str, t.Any], process: vswitchd.Vswitchd | None) -> list[int]:
     """MiB of each node that a restart gives back, as far as they were asked for."""
-    text = (settings["other_config"] or {}).get("dpdk-socket-mem", "")
+    text = _in_force(settings, process).get("dpdk-socket-mem", "")
     amounts = text.split(",") if settings["dpdk_initialized"] else []
     return [int(amount) if amount.isdigit() else 0 for amount in amounts]
 
@@ -199,16 +219,21 @@ def _apply(host: Host, plan: SwitchPlan, seconds: int) -> None:
     if plan.program:
         vswitchd.choose(host, plan.program)
     commands = [*plan.commands, *_notes(plan, starts)]
-    running = plan.process is not None
+    process = plan.process
+    # The first to be told that DPDK is not initialised is who asks: a switch that ends on it answers no more.
+    initialises = plan.dpdk_init == "true" and not plan.database.settings["dpdk_initialized"]
+    waits = process is not None and not starts and not initialises
     try:
         if commands:
-            write_database(host, commands, seconds=seconds if running and not starts else None)
+            write_database(host, commands, seconds=seconds if waits else None)
         if starts:
             vswitchd.restart(host)
+            process = vswitchd.read_vswitchd(host)
         if plan.dpdk_init == "true" and (starts or not plan.restarts):
-            _wait(host, seconds)
+            _wait(host, process, seconds)
     except RtvirtError as error:
-        if starts or (running and vswitchd.read_vswitchd(host) is None):
+        now = vswitchd.read_vswitchd(host)
+        if starts or (process is not None and (now is None or now.mark != process.mark)):
             said = vswitchd.what_it_said(host)
             _go_back(host, plan)
             message = f"DPDK was not initialised, and the switch was given its former settings: {said}"
@@ -221,7 +246,10 @@ def _notes(plan: SwitchPlan, starts: bool) -> list[list[str]]:
     noted = plan.database.settings["external_ids"] or {}
     wanted = dict(noted)
     if plan.restarts and not starts and plan.process is not None:
-        wanted[_STALE] = plan.process.mark
+        former = _in_force(plan.database.settings, plan.process)
+        kept = {key: value for key, value in former.items() if _field(key) in dpdk.RESTART_FIELDS}
+        note = {"process": plan.process.mark, "other_config": kept}
+        wanted[_STALE] = json.dumps(note, sort_keys=True)
     elif starts or plan.commands:
         wanted.pop(_STALE, None)
     if plan.former:
@@ -232,12 +260,17 @@ def _notes(plan: SwitchPlan, starts: bool) -> list[list[str]]:
     return set_now + [removal(_ROW, f"external_ids:{key}") for key in noted.keys() - wanted.keys()]
 
 
-def _wait(host: Host, seconds: int) -> None:
-    """:raises RtvirtError: where DPDK is not initialised in time."""
+def _wait(host: Host, process: vswitchd.Vswitchd | None, seconds: int) -> None:
+    """Wait for a process to initialise DPDK.
+
+    :raises RtvirtError: where it does not in time, or ends. Another one in its place has been started by somebody who
+        does not know why it has ended (systemd, a monitor), and will end too.
+    """
     until = time.monotonic() + seconds
     while True:
+        now = vswitchd.read_vswitchd(host)
         # One that has died leaves the database as it was.
-        runs = vswitchd.read_vswitchd(host) is not None
+        runs = now is not None and process is not None and now.mark == process.mark
         if runs and settings_of(host)["dpdk_initialized"]:
             return
         if not runs or time.monotonic() > until:
@@ -246,12 +279,15 @@ def _wait(host: Host, seconds: int) -> None:
 
 
 def _go_back(host: Host, plan: SwitchPlan) -> None:
-    """The row as it was before, the program that was chosen, and a switch that runs."""
-    settings = plan.database.settings
-    noted, now = settings["external_ids"] or {}, settings_of(host)["external_ids"] or {}
-    pairs = [(change.field, change.before) for change in plan.changes]
-    ours = (key for key in (RECORD, _STALE, _FORMER) if noted.get(key) != now.get(key))
-    pairs += [(f"external_ids:{key}", noted.get(key)) for key in ours]
+    """What the process had that ran before, the program that was chosen, and a switch that runs."""
+    settings, now = plan.database.settings, settings_of(host)
+    config, written = _in_force(settings, plan.process), now["other_config"] or {}
+    touched = {change.field for change in plan.changes} | dpdk.RESTART_FIELDS
+    pairs = [(_field(key), config.get(key)) for key in sorted({*config, *written}) if _field(key) in touched]
+    pairs = [(field, value) for field, value in pairs if value != written.get(field.partition(":")[2])]
+    noted, left = settings["external_ids"] or {}, now["external_ids"] or {}
+    pairs += [(f"external_ids:{key}", noted.get(key)) for key in (RECORD, _FORMER) if noted.get(key) != left.get(key)]
+    pairs += [(f"external_ids:{_STALE}", None)] if _STALE in left else []
     commands = [removal(_ROW, field) if value is None else setting(_ROW, field, value) for field, value in pairs]
     if commands:
         write_database(host, commands, seconds=None)

@@ -85,11 +85,26 @@ def test_another_socket_of_a_port_that_lives_takes_effect(tmp_path: Path) -> Non
     with Listener(tmp_path / "first") as first:
         ovs_bridges.run(**declared(tmp_path, port("vh-a", socket=f"{tmp_path}/first", tag=5)))
         assert first.has_a_client()
+    switch.vsctl("set", "Port", "vh-a", "lacp=active", "--", "set", "Interface", "vh-a", "external_ids:iface-id=theirs")
+    rows = switch.column("Port", "vh-a", "_uuid"), switch.column("Interface", "vh-a", "_uuid")
     with Listener(tmp_path / "second") as second:
-        changed = ovs_bridges.run(**declared(tmp_path, port("vh-a", socket=f"{tmp_path}/second", tag=5)))
-        assert changed["made"] == ["port vh-a"]
+        task = declared(tmp_path, port("vh-a", socket=f"{tmp_path}/second"))
+        assert ovs_bridges.run(**task)["made"] == ["port vh-a"]
         assert second.has_a_client()
-    assert switch.column("Port", "vh-a", "tag") == 5
+    assert (switch.column("Port", "vh-a", "tag"), switch.column("Port", "vh-a", "lacp")) == (["set", []], "active")
+    assert switch.column("Interface", "vh-a", "external_ids")["iface-id"] == "theirs"
+    assert (switch.column("Port", "vh-a", "_uuid"), switch.column("Interface", "vh-a", "_uuid")) == rows
+    assert ovs_bridges.run(**task)["changed"] is False
+
+
+def test_the_two_ends_of_a_patch(tmp_path: Path) -> None:
+    """They are in no datapath, and nothing is wrong with that."""
+    ends = [
+        {"name": f"br-{name}", "ports": [{"name": name, "type": "patch", "options": {"peer": peer}}]}
+        for name, peer in (("p0", "p1"), ("p1", "p0"))
+    ]
+    assert ovs_bridges.run(bridges=ends)["made"] == ["bridge br-p0", "port p0", "bridge br-p1", "port p1"]
+    assert ovs_bridges.run(bridges=ends)["changed"] is False
 
 
 def test_two_ports_with_one_socket(tmp_path: Path) -> None:

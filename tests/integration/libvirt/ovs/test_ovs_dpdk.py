@@ -112,6 +112,17 @@ def test_a_switch_that_dpdk_takes_down_gets_its_former_settings_back() -> None:
     assert ovs_dpdk.run(**DPDK)["dpdk_initialized"] is True
 
 
+@pytest.mark.usefixtures("dpdk")
+def test_settings_that_were_staged_and_take_the_switch_down() -> None:
+    """The way back leads to what the process had that ran, and not to what the database had by then."""
+    before = switch.other_config()
+    bad = {**DPDK, "extra": "--no-pci --no-such-argument"}
+    assert ovs_dpdk.run(**bad)["restart_required"] is True
+    assert "the switch was given its former settings" in refused(**bad, allow_restart=True)
+    assert switch.other_config() == before
+    assert ovs_dpdk.run(**DPDK)["dpdk_initialized"] is True
+
+
 @pytest.mark.usefixtures("bare")
 def test_a_switch_that_runs_and_that_dpdk_takes_down() -> None:
     """A program that has DPDK initialises it when it is told, and ends where it cannot."""

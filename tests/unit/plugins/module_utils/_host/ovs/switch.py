@@ -17,6 +17,7 @@ Row = dict[str, t.Any]
 class Switch(Tree):
     """:ivar settings: columns of Open_vSwitch.
     :ivar bridges: name -> port -> columns of its interface.
+    :ivar rows: name -> further columns of a bridge.
     :ivar programs: what update-alternatives knows.
     """
 
@@ -30,6 +31,7 @@ class Switch(Tree):
             "external_ids": {},
         }
         self.bridges: dict[str, dict[str, Row]] = {}
+        self.rows: dict[str, Row] = {}
         self.programs = [
             "/usr/lib/openvswitch-switch/ovs-vswitchd",
             "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk",
@@ -58,7 +60,8 @@ class Switch(Tree):
     def _tables(self, command: t.Sequence[str]) -> t.Iterator[Row]:
         rows = {"Open_vSwitch": [self.settings], "Bridge": [], "Port": [], "Interface": []}
         for bridge, ports in self.bridges.items():
-            rows["Bridge"].append({"name": bridge, "ports": {f"port-{name}" for name in ports}})
+            row = {"name": bridge, "ports": {f"port-{name}" for name in ports}}
+            rows["Bridge"].append({**row, **self.rows.get(bridge, {})})
             for name, interface in ports.items():
                 rows["Port"].append({"_uuid": f"port-{name}", "name": name, "interfaces": {f"if-{name}"}})
                 rows["Interface"].append({"_uuid": f"if-{name}", "name": name, **interface})

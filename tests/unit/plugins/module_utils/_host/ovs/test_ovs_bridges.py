@@ -200,6 +200,32 @@ def test_guests_are_not_cut_off_unasked(switch: Switch) -> None:
     assert run(switch, moved, disconnect_guests=True)["made"] == ["port vh-a"]
 
 
+def test_a_port_that_is_no_vhost_user_any_more_cuts_its_guest_off(switch: Switch) -> None:
+    record = {"rtvirt": "options:vhost-server-path row type"}
+    guest = {"type": VHOST, "status": {"status": "connected"}, "options": {"vhost-server-path": "/run/a"}}
+    switch.bridges = {"br0": {"vh-a": {**guest, "external_ids": record}}}
+    with pytest.raises(DeclarationError, match="guests are connected there"):
+        run(switch, bridge({"name": "vh-a"}))
+
+
+def test_a_bridge_is_not_turned_over_unasked(switch: Switch) -> None:
+    """The host's own network may be on it."""
+    switch.bridges = {"br0": {"eth1": {"type": ""}}}
+    with pytest.raises(DeclarationError) as error:
+        run(switch, bridge())
+    (problem,) = error.value.problems
+    assert problem.path == "bridges[0].datapath_type"
+    assert "making it netdev takes eth1 away while it is made anew: write system, or set" in problem.message
+    assert run(switch, bridge(datapath_type="system"))["changed"] is True
+    assert run(switch, bridge(), disconnect_guests=True)["changed"] is True
+
+
+def test_others_ports_keep_the_bridge_that_they_can_live_on(switch: Switch) -> None:
+    switch.rows = {"br0": {"datapath_type": "netdev", "external_ids": {"rtvirt": "datapath_type row"}}}
+    switch.bridges = {"br0": {"theirs": {"type": "dpdk"}}}
+    assert run(switch, state="absent")["changed"] is False
+
+
 def test_the_folder_is_qemus_where_it_is_new_and_stays_as_it_is_else(switch: Switch) -> None:
     path = "/var/lib/vhost_sockets"
     new = plan_folder(switch, path, owner=None, group=None, mode=None)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
@@ -142,6 +143,27 @@ def test_guests_are_not_cut_off_unasked(switch: Switch) -> None:
         run(switch, socket_mem=[64], allow_restart=True)
     assert run(switch, socket_mem=[64])["restart_required"] is True
     assert run(switch, socket_mem=[64], allow_restart=True, disconnect_guests=True)["restarted"] is True
+
+
+def test_a_switch_that_has_died_has_no_guests(switch: Switch) -> None:
+    """Whatever its database says."""
+    switch.bridges = {"br0": {"vh-a": {"type": "dpdkvhostuserclient", "status": {"status": "connected"}}}}
+    switch.put("/proc/70/stat", "")
+    assert run(switch, socket_mem=[64], allow_restart=True)["restarted"] is True
+
+
+def test_what_is_staged_is_not_what_a_restart_gives_back(switch: Switch) -> None:
+    switch.settings["other_config"] = {"dpdk-init": "true", "dpdk-socket-mem": "4096"}
+    note = {"process": "70.22", "other_config": {"dpdk-init": "true", "dpdk-socket-mem": "128"}}
+    switch.settings["external_ids"] = {"rtvirt-stale": json.dumps(note)}
+    with pytest.raises(DeclarationError, match="is 4096 MiB, and node 0 has 640 MiB"):
+        run(switch, socket_mem=[4096], allow_restart=True)
+
+
+def test_hardware_offload_takes_a_restart_also_without_dpdk(switch: Switch) -> None:
+    switch.settings["dpdk_initialized"] = False
+    assert run(switch, dpdk_init="false", other_config={"hw-offload": True})["restart_required"] is True
+    assert run(switch, dpdk_init="false", other_config={"max-idle": 100})["restart_required"] is False
 
 
 def test_what_dpdk_has_not_loaded(switch: Switch) -> None:

@@ -8,7 +8,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.rows import change_row, fields_of, is_ours
+from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.rows import (
+    change_row,
+    fields_of,
+    is_ours,
+    outcome,
+)
 
 SET = ["set", "Interface", "a"]
 
@@ -49,6 +54,11 @@ CASES: dict[str, tuple[dict[str, t.Any] | None, dict[str, str], list[list[str]]]
         {},
         [["clear", "Interface", "a", "mtu_request"], ["remove", "Interface", "a", "external_ids", "rtvirt"]],
     ),
+    "a column that cannot be cleared": (
+        row("row type", type="dpdk"),
+        {},
+        [[*SET, 'external_ids:rtvirt="row"'], [*SET, 'type=""']],
+    ),
     "spaces, quotes and equals signs": (
         row("options:x", options={"x": "1"}),
         {"options:x": 'a="b c", d'},
@@ -70,9 +80,9 @@ def test_change_row(what: str) -> None:
     assert change_row("Interface a", now, wanted)[1] == commands
 
 
-def test_a_row_made_anew_keeps_what_others_have_set() -> None:
-    _changes, commands = change_row("Port a", None, {"tag": "1"}, keep={"tag": "2", "lacp": "active"})
-    assert commands == [["set", "Port", "a", "tag=1", "lacp=active", 'external_ids:rtvirt="row tag"']]
+def test_what_a_row_will_have() -> None:
+    now = row("tag mtu_request row", tag=1, mtu_request=9000, lacp="active")
+    assert outcome(now, {"tag": "2"}) == {"tag": "2", "lacp": "active"}
 
 
 def test_fields() -> None:
