@@ -28,6 +28,9 @@ from ansible_collections.rtvirt.core.tests.integration.control_plane.test_kubevi
     patient,
 )
 
+# They change what the whole cluster has.
+pytestmark = pytest.mark.alone
+
 CLAIM: Object = {
     "hugepages": "2Mi",
     "interfaces": [

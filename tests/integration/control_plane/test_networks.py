@@ -23,6 +23,9 @@ from ansible_collections.rtvirt.core.tests.integration.control_plane.kubevirt im
 )
 from ansible_collections.rtvirt.core.tests.integration.task import Module, TaskError
 
+# They change what the whole cluster has.
+pytestmark = pytest.mark.alone
+
 NETWORKS = Module("network_attachment")
 CONFIG = Module("kubevirt_config")
 PXE: Object = {

@@ -35,6 +35,9 @@ TASKS: dict[str, Object] = {
 (NETWORK_TASK,) = [one[NETWORKS] for block in BLOCKS for one in block if isinstance(one, dict) and NETWORKS in one]
 (PLAYBOOK,) = [block for block in BLOCKS if "hosts" in block[0]]
 
+# They change what the whole cluster has.
+pytestmark = pytest.mark.alone
+
 STRICT = "?dryRun=All&fieldValidation=Strict"
 
 
