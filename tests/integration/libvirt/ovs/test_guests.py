@@ -61,10 +61,10 @@ def playbook(bed: Bed, guest_files: dict[str, str]) -> list[dict[str, t.Any]]:
     ]
 
 
-def ansible_playbook(file: Path) -> str:
+def ansible_playbook(file: Path, *more: str) -> str:
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(file)]
     variables = ["-e", f"ansible_python_interpreter={sys.executable}"]
-    done = subprocess.run([*command, *variables], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *variables, *more], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -85,6 +85,21 @@ def test_packets_between_two_guests(bed: Bed, guest_files: dict[str, str], tmp_p
     finally:
         bed.clear()
         switch.without_bridges()
+
+
+@pytest.mark.usefixtures("bare")
+def test_the_role_in_check_mode_where_the_switch_is_stopped(tmp_path: Path) -> None:
+    """What would be started cannot be asked yet."""
+    role = {"role": "rtvirt.core.ovs_dpdk", "vars": {"ovs_dpdk_packages": [], "ovs_dpdk_pmd_cpus": "1"}}
+    file = tmp_path / "play.yml"
+    file.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "roles": [role]}]))
+    switch.harness("stop")
+    try:
+        assert "changed=1" in ansible_playbook(file, "--check")
+        assert not Path("/run/openvswitch/ovs-vswitchd.pid").exists()
+    finally:
+        switch.harness("start")
+    assert "changed=0" in ansible_playbook(file, "-e", "ovs_dpdk_state=absent")
 
 
 def unchanged_on_a_second_run(bed: Bed, file: Path) -> None:
