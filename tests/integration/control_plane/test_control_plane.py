@@ -326,6 +326,8 @@ class TestFaults:
         assert unreachable.value.status == 0
         simulator.restart("kube-apiserver")
         until("the VM is known", lambda: vm.printable == "Running")
+        # The new server answers for what is its own before it has found the way to virt-api again.
+        until("virt-api is reached through it", lambda: vm.api.get(SUBRESOURCES))
         # Everybody has found the new server: the node, virt-controller, virt-api.
         vm.act("pause", "virtualmachineinstances")
         until("it is paused", lambda: vm.printable == "Paused")

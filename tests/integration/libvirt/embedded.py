@@ -11,6 +11,7 @@ the limits in force.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -32,10 +33,28 @@ stdio_handler = "file"
 """
 
 
-def handle_events() -> None:
-    """The driver reads its guests' monitors by the event loop of its process."""
-    while True:
-        libvirt.virEventRunDefaultImpl()
+@contextlib.contextmanager
+def events() -> t.Iterator[None]:
+    """The driver reads its guests' monitors by the event loop of its process.
+
+    The loop ends before the process does: a thread of libvirt's that outlives Python's may crash it.
+    """
+    ended = threading.Event()
+
+    def handle() -> None:
+        while not ended.is_set():
+            libvirt.virEventRunDefaultImpl()
+
+    libvirt.virEventRegisterDefaultImpl()
+    # It wakes up to see that it is to end.
+    libvirt.virEventAddTimeout(100, lambda *_: None, None)
+    thread = threading.Thread(target=handle)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def limits(domain: libvirt.virDomain) -> dict[str, int]:
@@ -48,12 +67,9 @@ def limits(domain: libvirt.virDomain) -> dict[str, int]:
 
 def main() -> None:
     declarations = json.load(sys.stdin)
-    libvirt.virEventRegisterDefaultImpl()
-    libvirt.virEventAddTimeout(100, lambda *_: None, None)
-    threading.Thread(target=handle_events, daemon=True).start()
     results: list[dict[str, t.Any]] = []
     # The path of a socket has room for a short one only.
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, events():
         (Path(folder) / "etc").mkdir()
         (Path(folder) / "etc/qemu.conf").write_text(CONFIGURATION)
         uri = f"qemu:///embed?root={folder}"
@@ -68,8 +84,11 @@ def main() -> None:
                 results.append({"foreseen": foreseen, "done": done, "again": again, "limits": in_force})
         finally:
             for domain in connection.listAllDomains():
-                domain.destroy()
+                # One that failed to start is there and not running: what it failed of is to be seen.
+                if domain.isActive():
+                    domain.destroy()
                 domain.undefine()
+            connection.close()
     json.dump(results, sys.stdout)
 
 
