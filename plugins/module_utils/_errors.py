@@ -12,6 +12,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.rtvirt.core.plugins.module_utils import _zipped
+
+# Whatever of the collection is loaded comes by here before most of the rest.
+_zipped.compile_once()
+
 __all__ = ["ConversionError", "DeclarationError", "Problem", "RtvirtError", "WaitError"]
 
 

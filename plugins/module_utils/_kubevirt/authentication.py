@@ -9,27 +9,28 @@ Documented in ``plugins/doc_fragments/kubernetes.py``.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import traceback
 import typing as t
 import urllib.parse
-from dataclasses import dataclass
 
 from ansible.module_utils.common.parameters import env_fallback
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.kubeconfig import plain_access
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Access
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
 
 try:
-    import kubernetes
     import urllib3
     import yaml
 
-    KUBERNETES_IMPORT_ERROR: str | None = None
+    _IMPORT_ERROR: str | None = None
 except ImportError:
-    KUBERNETES_IMPORT_ERROR = traceback.format_exc()
+    _IMPORT_ERROR = traceback.format_exc()
 
-__all__ = ["AUTHENTICATION", "Access", "access_from", "secrets_of"]
+__all__ = ["AUTHENTICATION", "access_from", "secrets_of"]
 
 
 def _option(variable: str, kind: str = "str", **more: t.Any) -> dict[str, t.Any]:
@@ -67,29 +68,37 @@ AUTHENTICATION: dict[str, dict[str, t.Any]] = {
 _SECRET_KEYS = ("token", "password", "client-key-data", "id-token", "refresh-token", "access-token", "client-secret")
 
 
-@dataclass(frozen=True)
-class Access:
-    """A cluster's API, and who asks.
-
-    :ivar configuration: the Python client's: address, certificates, proxy, and tokens that renew themselves.
-    :ivar headers: what goes with every request beside the token; a name may stand there more than once.
-    """
-
-    configuration: t.Any
-    headers: tuple[tuple[str, str], ...] = ()
-
-
 def access_from(params: t.Mapping[str, t.Any]) -> Access:
     """:raises RtvirtError: where no cluster is named, or its kubeconfig cannot be read."""
-    if KUBERNETES_IMPORT_ERROR is not None:
-        raise RtvirtError(
-            "the Python library kubernetes is not installed on this host for the interpreter that runs the module: "
-            "install kubernetes by pip, or python3-kubernetes",
-            exception=KUBERNETES_IMPORT_ERROR,
-        )
+    if _IMPORT_ERROR is not None:
+        raise _missing(_IMPORT_ERROR)
+    given = params.get("kubeconfig")
+    if given is not None and not isinstance(given, dict) and not secrets.is_path(given):
+        raise RtvirtError("kubeconfig: is text: write its path, or its contents as a mapping (the filter from_yaml)")
+    complete = params.get("host") and (params.get("api_key") or params.get("password") or params.get("client_cert"))
+    access = plain_access(params, from_kubeconfig=not complete) or _by_the_client(params, from_kubeconfig=not complete)
+    if "://" not in access.host:
+        raise RtvirtError(f"host: is {access.host!r}: write a URL, https://{access.host}")
+    return dataclasses.replace(access, headers=_headers(params))
+
+
+def _missing(trace: str) -> RtvirtError:
+    return RtvirtError(
+        "the Python library kubernetes is not installed on this host for the interpreter that runs the module: "
+        "install kubernetes by pip, or python3-kubernetes",
+        exception=trace,
+    )
+
+
+def _by_the_client(params: t.Mapping[str, t.Any], *, from_kubeconfig: bool) -> Access:
+    """The way to a cluster as the Python client finds it: with its proxy, and tokens that renew themselves."""
+    try:
+        import kubernetes
+    except ImportError as error:
+        raise _missing(traceback.format_exc()) from error
     configuration = kubernetes.client.Configuration()
-    if not (params.get("host") and (params.get("api_key") or params.get("password") or params.get("client_cert"))):
-        _load(params, configuration)
+    if from_kubeconfig:
+        _load(kubernetes.config, params, configuration)
     for option, attribute in (
         ("host", "host"),
         ("validate_certs", "verify_ssl"),
@@ -101,21 +110,27 @@ def access_from(params: t.Mapping[str, t.Any]) -> Access:
     ):
         if params.get(option) is not None:
             setattr(configuration, attribute, params[option])
-    if "://" not in configuration.host:
-        raise RtvirtError(f"host: is {configuration.host!r}: write a URL, https://{configuration.host}")
     if params.get("api_key"):
         configuration.refresh_api_key_hook = None
         configuration.api_key = {"authorization": f"Bearer {params['api_key']}"}
         configuration.api_key_prefix = {}
-    return Access(configuration, _headers(params))
+
+    def pool(connections: int) -> t.Any:
+        configuration.connection_pool_maxsize = connections
+        return kubernetes.client.rest.RESTClientObject(configuration).pool_manager
+
+    def authorization() -> str | None:
+        return configuration.auth_settings().get("BearerToken", {}).get("value")
+
+    return Access(configuration.host, pool, authorization)
 
 
-def _load(params: t.Mapping[str, t.Any], configuration: t.Any) -> None:
-    """From a kubeconfig; without one, from the pod that we run in, else the user's own."""
-    config: t.Any = kubernetes.config
+def _load(config: t.Any, params: t.Mapping[str, t.Any], configuration: t.Any) -> None:
+    """From a kubeconfig; without one, from the pod that we run in, else the user's own.
+
+    :arg config: the module ``kubernetes.config``.
+    """
     given, context = params.get("kubeconfig"), params.get("context")
-    if given is not None and not isinstance(given, dict) and not secrets.is_path(given):
-        raise RtvirtError("kubeconfig: is text: write its path, or its contents as a mapping (the filter from_yaml)")
     chosen = {"context": context, "client_configuration": configuration}
     if params.get("persist_config") is not None:
         chosen["persist_config"] = params["persist_config"]

@@ -4,8 +4,8 @@
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
-The Python client ``kubernetes`` knows where the cluster is and who asks; its connection pool sends. Its models are not
-used: a manifest stays the plain values that it is.
+A connection pool of urllib3 sends. The models of the Python client ``kubernetes`` are not used: a manifest stays the
+plain values that it is.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ import re
 import time
 import typing as t
 import urllib.parse
+from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import Access
 
 try:
-    import kubernetes
     import urllib3
 except ImportError:  # authentication.py tells
     pass
 
-__all__ = ["MANAGER", "ApiError", "Session"]
+__all__ = ["MANAGER", "Access", "ApiError", "Session"]
 
 #: Who we are among the managers of an object's fields, and in audit logs.
 MANAGER = "rtvirt.core"
@@ -45,6 +44,22 @@ _TIMEOUT = 60.0
 
 #: The connection's name at the beginning of urllib3's messages.
 _OBJECT = re.compile(r"^(<.*?>|\w+\(.*?\)): ")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where a cluster's API is, and who asks.
+
+    :ivar host: its URL.
+    :ivar pool: makes urllib3's pool for so many connections, with its certificates and proxy.
+    :ivar authorization: that header's value as it is now: tokens renew themselves.
+    :ivar headers: what goes with every request beside it; a name may stand there more than once.
+    """
+
+    host: str
+    pool: t.Callable[[int], t.Any]
+    authorization: t.Callable[[], str | None]
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class ApiError(RtvirtError):
@@ -74,17 +89,13 @@ class Session:
     """
 
     def __init__(self, access: Access, *, dry_run: bool = False, connections: int = 1) -> None:
-        configuration = access.configuration
-        configuration.connection_pool_maxsize = connections + 4
-        # Ours: it honours Retry-After, and knows what may be sent twice.
-        configuration.retries = False
         self.dry_run = dry_run
-        self._configuration = configuration
+        self._access = access
         # Without a user and password that a URL may have.
-        self._host = urllib.parse.urlsplit(configuration.host).netloc.rpartition("@")[2]
+        self._host = urllib.parse.urlsplit(access.host).netloc.rpartition("@")[2]
         # virt-api's own resources answer 406 to who takes nothing but JSON.
         self._headers = (("Accept", "application/json, */*"), ("User-Agent", MANAGER), *access.headers)
-        self._pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
+        self._pool = access.pool(connections + 4)
         self._watched: set[t.Any] = set()
         self._closed = False
 
@@ -216,12 +227,12 @@ class Session:
         for name, value in self._headers:
             headers.add(name, value)
         # Asked for each time: a token may have been renewed.
-        token = self._configuration.auth_settings().get("BearerToken", {}).get("value")
-        if token:
-            headers.setdefault("Authorization", token)
+        authorization = self._access.authorization()
+        if authorization:
+            headers.setdefault("Authorization", authorization)
         if body is not None:
             headers["Content-Type"] = content_type
-        url = f"{self._configuration.host.rstrip('/')}{path}{'?' if query else ''}{urllib.parse.urlencode(query)}"
+        url = f"{self._access.host.rstrip('/')}{path}{'?' if query else ''}{urllib.parse.urlencode(query)}"
         try:
             return self._pool.request(
                 method,
@@ -229,6 +240,7 @@ class Session:
                 body=None if body is None else json.dumps(body).encode(),
                 headers=headers,
                 timeout=urllib3.Timeout(connect=10, read=timeout),
+                # Ours honour Retry-After, and know what may be sent twice.
                 retries=False,
                 preload_content=preload,
             )

@@ -1,29 +1,22 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors in the collection's words, what is sent again, and where a cluster is. No network."""
+"""Errors in the collection's words, and what is sent again. No network."""
 
 from __future__ import annotations
 
 import io
 import json
 import typing as t
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("kubernetes")
 
 import urllib3
-import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import session as session_module
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import (
-    AUTHENTICATION,
-    access_from,
-    secrets_of,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import access_from
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
@@ -216,100 +209,3 @@ def test_pages() -> None:
     assert [page["items"] for page in one.pages("/x")] == [[1], [2]]
     assert "continue" not in pool.sent[0][1]
     assert "continue=more" in pool.sent[1][1]
-
-
-# Where the cluster is, and who asks
-
-KUBECONFIG = """
-apiVersion: v1
-kind: Config
-current-context: one
-clusters: [{name: c, cluster: {server: "https://file.invalid"}}]
-users: [{name: u, user: {token: hunter2-file}}]
-contexts:
-- {name: one, context: {cluster: c, user: u}}
-- {name: two, context: {cluster: c, user: u}}
-"""
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No kubeconfig of whoever runs the tests."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def token(access: t.Any) -> str | None:
-    value: str | None = access.configuration.auth_settings().get("BearerToken", {}).get("value")
-    return value
-
-
-def test_host_and_key() -> None:
-    access = access_from({"host": "https://a.invalid", "api_key": "hunter2", "validate_certs": False})
-    assert access.configuration.host == "https://a.invalid"
-    assert access.configuration.verify_ssl is False
-    assert token(access) == "Bearer hunter2"
-
-
-def test_a_file_and_options_over_it(tmp_path: Path) -> None:
-    file = tmp_path / "kubeconfig"
-    file.write_text(KUBECONFIG)
-    assert token(access_from({"kubeconfig": str(file)})) == "Bearer hunter2-file"
-    assert access_from({"kubeconfig": str(file)}).configuration.host == "https://file.invalid"
-    over = access_from({"kubeconfig": str(file), "host": "https://b.invalid", "context": "two"})
-    assert over.configuration.host == "https://b.invalid"
-    assert token(over) == "Bearer hunter2-file"
-    keyed = access_from({"kubeconfig": str(file), "api_key": "other"})
-    assert (token(keyed), keyed.configuration.host) == ("Bearer other", "https://file.invalid")
-
-
-def test_a_mapping() -> None:
-    content = yaml.safe_load(KUBECONFIG)
-    assert token(access_from({"kubeconfig": content})) == "Bearer hunter2-file"
-    assert secrets_of({"kubeconfig": content}) == {"hunter2-file"}
-    assert secrets_of({"kubeconfig": "/path"}) == secrets_of({}) == set()
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"kubeconfig": "/no/such/file"},
-        {"kubeconfig": {}},
-        {"kubeconfig": {"users": "hunter2"}},
-        {"kubeconfig": {"clusters": [], "users": [], "contexts": [], "current-context": "hunter2"}},
-        {"context": "nowhere"},
-    ],
-    ids=str,
-)
-def test_none_that_could_be_read(params: dict[str, t.Any]) -> None:
-    with pytest.raises(RtvirtError, match="kubeconfig") as failed:
-        access_from(params)
-    assert "hunter2" not in failed.value.message
-
-
-def test_whom_to_act_as() -> None:
-    params = {"host": "https://a.invalid", "api_key": "k", "impersonate_user": "ada", "impersonate_groups": ["x", "y"]}
-    headers = access_from(params).headers
-    assert ("Impersonate-User", "ada") in headers
-    assert [value for name, value in headers if name == "Impersonate-Group"] == ["x", "y"]
-
-
-@pytest.mark.parametrize("option", [name for name in AUTHENTICATION if name != "proxy_headers"])
-def test_each_option_has_kubernetes_cores_variable(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {
-        "validate_certs": "VERIFY_SSL", "ca_cert": "SSL_CA_CERT", "client_cert": "CERT_FILE", "client_key": "KEY_FILE",
-    }  # fmt: skip
-    value = "yes" if AUTHENTICATION[option]["type"] == "bool" else "/value"
-    monkeypatch.setenv(f"K8S_AUTH_{names.get(option, option.upper())}", value)
-    validator: t.Any = ArgumentSpecValidator
-    given = validator(AUTHENTICATION).validate({})
-    assert given.error_messages == []
-    expected: t.Any = {"bool": True, "list": ["/value"]}.get(AUTHENTICATION[option]["type"], "/value")
-    assert given.validated_parameters[option] == expected
-    # What the task says comes before.
-    if AUTHENTICATION[option]["type"] == "str":
-        own = validator(AUTHENTICATION).validate({option: "task"})
-        assert own.validated_parameters[option] == "task"
