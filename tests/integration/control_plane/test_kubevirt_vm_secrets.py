@@ -317,6 +317,25 @@ def test_a_kubeconfig_as_a_mapping(bed: Bed, simulator: Cluster, played: t.Calla
     assert [index for index, one in enumerate(results[1:]) if not one["failed"]] == []
 
 
+def test_a_program_that_hands_out_tokens(
+    bed: Bed, simulator: Cluster, tmp_path: Path, played: t.Callable[..., Played]
+) -> None:
+    assert bed.cluster.token is not None
+    version = "client.authentication.k8s.io/v1"
+    program = tmp_path / "login"
+    credential = {"apiVersion": version, "kind": "ExecCredential", "status": {"token": bed.cluster.token}}
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(credential)}\nEND\n")
+    program.chmod(0o700)
+    content = kubeconfig(simulator)
+    content["users"][0]["user"] = {"exec": {"apiVersion": version, "command": str(program), "interactiveMode": "Never"}}
+    results = played(
+        task(bed, kubeconfig=content),
+        task(bed, kubeconfig=content, namespace="no-such-namespace"),
+        secret=bed.cluster.token,
+    ).results
+    assert [one["failed"] for one in results] == [False, True]
+
+
 class Echo(http.server.BaseHTTPRequestHandler):
     """A proxy that shows what it was sent, as some do in their error pages."""
 
