@@ -7,12 +7,12 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
-import copy
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import merge_patch
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
 __all__ = ["Configured", "configured", "plan_configuration"]
 
@@ -57,7 +57,7 @@ def plan_configuration(
     if wanted == now:
         return {}
     _check_owner(kubevirt)
-    spec = copy.deepcopy(kubevirt["spec"])
+    spec = copied(kubevirt["spec"])
     configuration = spec.setdefault("configuration", {})
     for key, before, after in zip(_GATES, now, wanted):
         if before != after:

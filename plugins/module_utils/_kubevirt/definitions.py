@@ -7,7 +7,6 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
-import copy
 import json
 import typing as t
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record impor
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
 __all__ = ["Planned", "apply_definition", "plan_definition"]
 
@@ -60,7 +60,7 @@ def plan_definition(key: objects.Key, document: dict[str, t.Any] | None, live: d
     comparison = compare(there, declared, read_record(live))
     if not comparison.differences:
         return Planned(key, document, live, after=there)
-    wanted = {**copy.deepcopy(live), "spec": comparison.merged["spec"]}
+    wanted = {**copied(live), "spec": comparison.merged["spec"]}
     for part in ("labels", "annotations"):
         merged = dict(mapping_at(comparison.merged, "metadata", part))
         if merged or part in wanted["metadata"]:

@@ -7,12 +7,12 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
-import copy
 import json
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
 __all__ = ["LAST_APPLIED", "declared_part", "read_record", "with_record"]
 
@@ -24,7 +24,8 @@ def declared_part(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     metadata = {key: dict(mapping_at(document, "metadata", key)) for key in ("labels", "annotations")}
     metadata["annotations"].pop(LAST_APPLIED, None)
     part = {"metadata": {key: value for key, value in metadata.items() if value}, "spec": document.get("spec") or {}}
-    return copy.deepcopy({key: value for key, value in part.items() if value})
+    result: dict[str, t.Any] = copied({key: value for key, value in part.items() if value})
+    return result
 
 
 def read_record(live: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:

@@ -7,13 +7,13 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
 __all__ = ["cloud_init_sources", "hashed", "is_hash", "is_path", "printable_options", "redacted", "unprinted"]
 
@@ -49,7 +49,7 @@ def is_hash(value: t.Any) -> bool:
 
 def redacted(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """A VirtualMachine with cloud-init's data as hashes."""
-    result = copy.deepcopy(dict(document))
+    result: dict[str, t.Any] = copied(dict(document))
     for source in cloud_init_sources(pod_spec(result)).values():
         for key in _DATA:
             # A record's manifest that is declared again stands for the same data.

@@ -10,6 +10,7 @@ every string of such an option would be blotted out of the whole result.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -24,16 +25,17 @@ class Task(AnsibleModule):
     """Ansible's module, whose ``invocation`` (shown by -vvv) and log entry are without secrets."""
 
     def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
-        super().exit_json(**kwargs, invocation=self._invocation())
+        super().exit_json(**kwargs, invocation=self._invocation)
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
-        super().fail_json(msg, **kwargs, invocation=self._invocation())
+        super().fail_json(msg, **kwargs, invocation=self._invocation)
 
     def _log_invocation(self) -> None:
         """Ansible's own would log every option as it was given."""
         write: t.Any = self.log
-        write(f"Invoked with {self._invocation()['module_args']}")
+        write(f"Invoked with {self._invocation['module_args']}")
 
+    @functools.cached_property
     def _invocation(self) -> dict[str, t.Any]:
         return {"module_args": printable_options(self.params)}
 

@@ -9,13 +9,18 @@ reference; a short option sets the field that it stands for, and nothing else.
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, lay_over, overlay, render_path
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import (
+    Path,
+    copied,
+    lay_over,
+    overlay,
+    render_path,
+)
 
 __all__ = [
     "API_VERSION",
@@ -300,7 +305,7 @@ def _user_data(cloud_init: t.Mapping[str, t.Any]) -> str | None:
     user_data = cloud_init.get("user_data")
     if isinstance(user_data, str):
         return user_data
-    config = {**short, **copy.deepcopy(user_data or {})}
+    config = {**short, **copied(user_data or {})}
     return "#cloud-config\n" + _as_document(config) if config else None
 
 
