@@ -54,7 +54,8 @@ def relay(host: str, port: int, round_trip: float) -> t.Iterator[int]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         server.close()
-        for task in asyncio.all_tasks(loop):
+        under_way = asyncio.all_tasks(loop)
+        for task in under_way:
             task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(asyncio.gather(*under_way, return_exceptions=True))
         loop.close()

@@ -146,6 +146,18 @@ def test_others_settings_stay(bed: Bed, lab: dict[str, t.Any]) -> None:
     assert text(bed) == before.replace("name='one'", "name='uno'")
 
 
+def test_a_second_address_stays_and_hides_nothing(bed: Bed, lab: dict[str, t.Any]) -> None:
+    network(**lab, state="inactive")
+    second = "<ip address='198.19.0.1' prefix='24'/>"
+    bed.connection.networkDefineXML(text(bed).replace("</network>", f"{second}</network>"))
+    assert network(**lab, state="inactive")["changed"] is False
+    smaller = {**lab, "ipv4": {**lab["ipv4"], "address": lab["ipv4"]["address"].replace("/24", "/25")}}
+    done = network(**smaller, state="inactive")
+    assert [change["path"] for change in done["changes"]] == ["ip[ipv4]/@prefix"]
+    assert re.findall(r"prefix='(\d+)'", text(bed)) == ["25", "24"]
+    assert network(**smaller, state="inactive")["changed"] is False
+
+
 def test_what_waits_for_a_restart_is_told_until_there_is_one(bed: Bed, lab: dict[str, t.Any]) -> None:
     network(**lab)
     wider = {**lab, "domain": "lab.example"}

@@ -44,8 +44,12 @@ def own_bridge(network: ET.Element) -> str | None:
 
 
 def ip_of(network: ET.Element, family: str) -> ET.Element | None:
-    """The network's first <ip> of a family, ``ipv4`` or ``ipv6``."""
-    return next((ip for ip in network.findall("ip") if ip.get("family", "ipv4") == family), None)
+    """The network's first <ip> of a family, ``ipv4`` or ``ipv6``: the one that can be declared."""
+    return next(iter(_ips_of(network, family)), None)
+
+
+def _ips_of(network: ET.Element, family: str) -> list[ET.Element]:
+    return [ip for ip in network.findall("ip") if ip.get("family", "ipv4") == family]
 
 
 def declared_on(network: ET.Element, options: Options) -> ET.Element:
@@ -121,11 +125,11 @@ def _write_portgroups(network: ET.Element, groups: t.Sequence[Options]) -> None:
 
 
 def _write_address(network: ET.Element, family: str, ip: Options) -> None:
-    element = ip_of(network, family)
     if not is_given(ip):
-        if element is not None:
-            network.remove(element)
+        for one in _ips_of(network, family):
+            network.remove(one)
         return
+    element = ip_of(network, family)
     if element is None:
         element = ET.SubElement(network, "ip", {} if family == "ipv4" else {"family": family})
     wanted = ipaddress.ip_interface(ip["address"])

@@ -10,6 +10,7 @@ are changed in place, and nothing else that can be declared is. Guests keep thei
 
 from __future__ import annotations
 
+import collections
 import copy
 import re
 import typing as t
@@ -56,8 +57,12 @@ def _parts(element: ET.Element, path: str = "") -> t.Iterator[tuple[str, str]]:
         yield f"{path}@{name}", value
     if (element.text or "").strip():
         yield path.rstrip("/"), (element.text or "").strip()
+    alike: collections.Counter[str] = collections.Counter()
     for child in element:
         step = f"{path}{child.tag}{_key(child)}"
+        alike[step] += 1
+        # A network may have further addresses of a family, which are not declared.
+        step += f"#{alike[step]}" if alike[step] > 1 else ""
         if child.tag in _WHOLE:
             yield step, ET.tostring(_bare(child), encoding="unicode")
         else:

@@ -142,6 +142,16 @@ def test_a_change_is_that_and_no_more(change: str) -> None:
     assert differences(after, declared_on(after, options)) == []
 
 
+def test_a_second_address_hides_no_change_of_the_first() -> None:
+    before = ET.fromstring(ET.tostring(RUNNING))
+    before.append(ET.fromstring("<ip address='198.51.100.1' prefix='24'/>"))
+    moved = declared_on(before, {"ipv4": {**IPV4, "address": "192.0.2.1/25"}})
+    assert [change.path for change in differences(before, moved)] == ["ip[ipv4]/@netmask", "ip[ipv4]/@prefix"]
+    assert [ip.get("address") for ip in moved.findall("ip")] == ["192.0.2.1", "fd00::1", "198.51.100.1"]
+    none = declared_on(before, {"ipv4": {}})
+    assert [ip.get("address") for ip in none.findall("ip")] == ["fd00::1"]
+
+
 def test_a_host_keeps_what_others_have_added() -> None:
     renamed = {**IPV4, "dhcp": {"ranges": [RANGE], "hosts": [{**HOST, "name": None}]}}
     (path,) = changed(ipv4=renamed)
