@@ -144,7 +144,7 @@ def _load(config: t.Any, params: t.Mapping[str, t.Any], configuration: t.Any) ->
                 config.load_incluster_config(client_configuration=configuration)
             except config.ConfigException:
                 config.load_kube_config(**chosen)
-    except (config.ConfigException, OSError, yaml.YAMLError, TypeError, AttributeError, KeyError) as error:
+    except (config.ConfigException, OSError, yaml.YAMLError, TypeError, ValueError, AttributeError, KeyError) as error:
         remedy = "set kubeconfig, or host with api_key"
         # The library quotes what it could not read: never more than its first line, and nothing of a dict.
         reason = "its contents are not a kubeconfig" if isinstance(given, dict) else str(error).split("\n", 1)[0]

@@ -128,6 +128,7 @@ def test_secrets() -> None:
         {"kubeconfig": {"clusters": [], "users": [], "contexts": [], "current-context": "hunter2"}},
         {"kubeconfig": "apiVersion: v1\nusers: hunter2"},
         {"context": "nowhere"},
+        {"kubeconfig": "/proc/self/exe"},
     ],
     ids=str,
 )
