@@ -112,7 +112,7 @@ def _material(entry: t.Mapping[str, str], key: str, folder: str) -> _Material:
 def _tls(verified: bool, authority: _Material, certificate: _Material, key: _Material) -> ssl.SSLContext:
     """:raises OSError, ValueError: where a file or what stands in it cannot be read."""
     # urllib3's own, as the client library has it: what it asks of certificates differs between Python's versions.
-    context = urllib3.util.create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if verified else ssl.CERT_NONE)
+    context = urllib3.util.ssl_.create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED if verified else ssl.CERT_NONE)
     if isinstance(authority, bytes):
         context.load_verify_locations(cadata=authority.decode("ascii"))
     elif authority is not None:

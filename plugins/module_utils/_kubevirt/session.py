@@ -24,6 +24,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtE
 
 try:
     import urllib3
+
+    # urllib3 1.26 has it only here; kubernetes 28 asks for that version.
+    from urllib3._collections import HTTPHeaderDict
 except ImportError:  # authentication.py tells
     pass
 
@@ -223,7 +226,7 @@ class Session:
         preload: bool = True,
         timeout: float = _TIMEOUT,
     ) -> t.Any:
-        headers = urllib3.HTTPHeaderDict()
+        headers = HTTPHeaderDict()
         for name, value in self._headers:
             headers.add(name, value)
         # Asked for each time: a token may have been renewed.
