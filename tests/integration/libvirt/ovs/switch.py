@@ -62,6 +62,11 @@ def pid() -> int:
     return int(Path("/run/openvswitch/ovs-vswitchd.pid").read_text())
 
 
+def freeze() -> None:
+    """Have ovs-vswitchd do nothing more until it is killed."""
+    os.kill(pid(), signal.SIGSTOP)
+
+
 def kill() -> None:
     """Kill ovs-vswitchd so that its monitor does not start it again."""
     victim = pid()

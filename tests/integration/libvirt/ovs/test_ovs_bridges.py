@@ -135,6 +135,8 @@ def test_a_device_that_is_not_there_is_told_by_the_switch_too(tmp_path: Path) ->
 
 def test_a_switch_that_dies_during_a_run(tmp_path: Path) -> None:
     task = declared(tmp_path, *(port(f"vh-{index}") for index in range(60)))
+    # It would have made them all before it is killed.
+    switch.freeze()
     process = ovs_bridges.start(**task, wait_timeout=5)
     until("the database has it", lambda: "vh-0" in switch.vsctl("--no-wait", "show"))
     switch.kill()
