@@ -75,8 +75,9 @@ def access_from(params: t.Mapping[str, t.Any]) -> Access:
     given = params.get("kubeconfig")
     if given is not None and not isinstance(given, dict) and not secrets.is_path(given):
         raise RtvirtError("kubeconfig: is text: write its path, or its contents as a mapping (the filter from_yaml)")
-    complete = params.get("host") and (params.get("api_key") or params.get("password") or params.get("client_cert"))
-    access = plain_access(params, from_kubeconfig=not complete) or _by_the_client(params, from_kubeconfig=not complete)
+    who = params.get("api_key") or params.get("password") or params.get("client_cert")
+    more = not (params.get("host") and who)
+    access = plain_access(params, from_kubeconfig=more) or _by_the_client(params, from_kubeconfig=more)
     if "://" not in access.host:
         raise RtvirtError(f"host: is {access.host!r}: write a URL, https://{access.host}")
     return dataclasses.replace(access, headers=_headers(params))

@@ -36,6 +36,7 @@ class Bed:
         self.namespace = namespace
         self.folder = f"{KUBEVIRT}/namespaces/{namespace}"
         self.audit = audit
+        self._quotas = f"/api/v1/namespaces/{namespace}/resourcequotas"
 
     def bare(self, name: str = "vm", **options: t.Any) -> dict[str, t.Any]:
         """Options of a small VM."""
@@ -60,6 +61,29 @@ class Bed:
 
     def create(self, manifest: Object) -> Object:
         return self.api.post(f"{self.folder}/virtualmachines?fieldManager=kubectl-create", manifest)
+
+    def limit(self, resource: str, count: int) -> None:
+        """A quota that is in force, until :meth:`unlimit`.
+
+        The quota controller hears of KubeVirt's kinds up to half a minute after its start, and never counts them for a
+        quota that was there before: such a one is made anew.
+        """
+        quota = {"metadata": {"name": "limit"}, "spec": {"hard": {resource: str(count)}}}
+
+        def in_force() -> bool:
+            self.api.post(self._quotas, quota)
+            time.sleep(0.5)
+            status = self.api.get(f"{self._quotas}/limit").get("status", {})
+            if resource in status.get("used", {}):
+                return True
+            self.unlimit()
+            return False
+
+        until("the quota is in force", in_force)
+
+    def unlimit(self) -> None:
+        self.api.delete(f"{self._quotas}/limit")
+        until("there is no quota", lambda: not self.api.get(self._quotas)["items"])
 
     # What is there
 

@@ -14,7 +14,7 @@ import pytest
 import urllib3
 
 from ansible_collections.rtvirt.core.tests.control_plane.cluster import Cluster
-from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import Bed, schedule, until
+from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import Bed, schedule
 from ansible_collections.rtvirt.core.tests.integration.control_plane.conftest import clear
 from ansible_collections.rtvirt.core.tests.integration.control_plane.task import TaskError, play, run, start
 
@@ -105,17 +105,10 @@ def test_two_of_one_name_are_refused(bed: Bed) -> None:
     assert bed.names() == []
 
 
-def limit(bed: Bed, count: int) -> None:
-    path = f"/api/v1/namespaces/{bed.namespace}/resourcequotas"
-    hard = {"count/virtualmachines.kubevirt.io": str(count)}
-    bed.api.post(path, {"metadata": {"name": "few"}, "spec": {"hard": hard}})
-    until("the quota is in force", lambda: "hard" in bed.api.get(f"{path}/few").get("status", {}))
-
-
 @pytest.mark.parametrize("go_on", [False, True])
 def test_some_fail(bed: Bed, go_on: bool) -> None:
     """A quota is for none of them alone, so that nothing can tell before."""
-    limit(bed, 4)
+    bed.limit("count/virtualmachines.kubevirt.io", 4)
     with pytest.raises(TaskError, match="exceeded quota") as failed:
         run(**fleet(bed, named(12), continue_on_error=go_on, concurrency=2))
     vms = failed.value.result["vms"]
@@ -138,11 +131,10 @@ def test_some_fail(bed: Bed, go_on: bool) -> None:
 
 
 def test_those_that_were_left_are_made_by_the_next_run(bed: Bed) -> None:
-    limit(bed, 3)
+    bed.limit("count/virtualmachines.kubevirt.io", 3)
     with pytest.raises(TaskError):
         run(**fleet(bed, named(8)))
-    bed.api.delete(f"/api/v1/namespaces/{bed.namespace}/resourcequotas/few")
-    until("there is no quota", lambda: not bed.api.get(f"/api/v1/namespaces/{bed.namespace}/resourcequotas")["items"])
+    bed.unlimit()
     made = bed.names()
     result = run(**fleet(bed, named(8)))
     assert [vm["changed"] for vm in result["vms"]] == [vm["name"] not in made for vm in result["vms"]]

@@ -241,15 +241,9 @@ def test_a_volume_that_is_not_there(bed: Bed) -> None:
     assert "missing" in error.msg or "ErrorPvcNotFound" in error.msg
 
 
-def quota(bed: Bed, resource: str) -> None:
-    path = f"/api/v1/namespaces/{bed.namespace}/resourcequotas"
-    bed.api.post(path, {"metadata": {"name": "none"}, "spec": {"hard": {resource: "0"}}})
-    until("the quota is in force", lambda: "hard" in bed.api.get(f"{path}/none").get("status", {}))
-
-
 def test_an_instance_that_is_not_admitted(bed: Bed) -> None:
     """The VM is, its instance is not: virt-controller's FailedCreate."""
-    quota(bed, "count/virtualmachineinstances.kubevirt.io")
+    bed.limit("count/virtualmachineinstances.kubevirt.io", 0)
     error, seconds = failure(**starting(bed, wait_timeout=40))
     assert seconds < 30
     assert "FailedCreate" in error.msg
@@ -257,7 +251,7 @@ def test_an_instance_that_is_not_admitted(bed: Bed) -> None:
 
 
 def test_a_pod_that_is_not_admitted(bed: Bed) -> None:
-    quota(bed, "pods")
+    bed.limit("pods", 0)
     error, seconds = failure(**starting(bed, wait_timeout=40, unschedulable_grace=5))
     assert seconds < 30
     assert "exceeded quota" in error.msg
