@@ -15,8 +15,8 @@ author:
 description:
   - Brings bridges with all their ports to what is declared, in one transaction, and looks whether each port is in the
     switch.
-  - Ports that were declared before on a declared bridge and are not any more are taken away. Ports and settings of
-    others stay, and so do bridges that are not declared.
+  - Ports that were declared before on a declared bridge and are not any more are taken away, or move to the declared
+    bridge that has them now. Ports and settings of others stay, and so do bridges that are not declared.
   - A port of type C(dpdkvhostuserclient) has its socket in a folder that QEMU may write to, which is made.
 options:
   bridges:

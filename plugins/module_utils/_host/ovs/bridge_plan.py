@@ -35,6 +35,7 @@ class BridgePlan:
     """:ivar first: commands of the transaction that makes room.
     :ivar then: commands of the one that makes the rest.
     :ivar made: bridges and ports that are new, ``port vh-a``, or made anew.
+    :ivar gone: interfaces of ports that go, also of those that are made anew.
     :ivar cut: ports that go, or are made anew, with a guest at the other end.
     """
 
@@ -43,6 +44,7 @@ class BridgePlan:
     changes: list[FieldChange] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
     cut: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -51,25 +53,27 @@ class BridgePlan:
         return bool(self.first or self.then)
 
 
-def plan_bridges(database: Database, bridges: t.Iterable[Bridge], *, consent: bool) -> BridgePlan:
+def plan_bridges(database: Database, bridges: t.Sequence[Bridge], *, consent: bool) -> BridgePlan:
     """Bridges that are not declared stay as they are; so do ports on declared ones that others have made.
 
     :arg consent: whether the ports of a bridge may be without it while that is made anew.
     """
     plan = BridgePlan()
+    there = {bridge.name: database.ports_of(bridge.name) for bridge in bridges if bridge.name in database.bridges}
+    # What goes from one bridge may come to another.
+    for bridge in bridges:
+        for name in there.get(bridge.name, ()):
+            if is_ours(database.ports[name]) and not _stays(database, name, bridge.ports):
+                _remove_port(plan, database, name)
     for bridge in bridges:
         row = database.bridges.get(bridge.name)
-        there = [] if row is None else database.ports_of(bridge.name)
         if row is None:
+            _check_free(plan, database, bridge.name, bridge.path)
             plan.then.append(["add-br", bridge.name])
             plan.made.append(f"bridge {bridge.name}")
-        elif there and not consent:
-            _check_datapath(plan, bridge, row, there)
+        elif there[bridge.name] and not consent:
+            _check_datapath(plan, bridge, row, there[bridge.name])
         _set(plan, f"Bridge {bridge.name}", row, bridge.fields)
-        declared = {port.name for port in bridge.ports}
-        for name in there:
-            if name not in declared and is_ours(database.ports[name]):
-                _remove_port(plan, database, name)
         for port in bridge.ports:
             _plan_port(plan, database, bridge.name, port)
     _check_sockets(plan, database, bridges)
@@ -112,33 +116,49 @@ def plan_absent(database: Database, names: t.Collection[str]) -> BridgePlan:
     return plan
 
 
+def _stays(database: Database, name: str, ports: t.Iterable[Port]) -> bool:
+    """Whether a bridge's port is declared there, of the interfaces that it has."""
+    return any(port.name == name and database.interfaces_of(name) == _names(port) for port in ports)
+
+
+def _names(port: Port) -> list[str]:
+    return sorted(one.name for one in port.interfaces)
+
+
+def _check_free(plan: BridgePlan, database: Database, name: str, path: str) -> None:
+    """What has the name of a bridge or interface that is new: also a bond's interface, or a fake bridge."""
+    holder = None if name in plan.gone else database.port_with(name)
+    if holder is not None:
+        _taken(plan, database, name, holder, path)
+
+
+def _taken(plan: BridgePlan, database: Database, name: str, holder: str, path: str) -> None:
+    what = f"a port of {database.bridge_of(holder)}" if holder == name else f"an interface of {holder}"
+    plan.problems.append(Problem(f"{path}.name", f"{name!r} is {what}: take it away there, or write another name"))
+
+
 def _plan_port(plan: BridgePlan, database: Database, bridge: str, port: Port) -> None:
     row = database.ports.get(port.name)
-    home = None if row is None else database.bridge_of(port.name)
-    if home is not None and home != bridge:
-        message = f"{port.name!r} is a port of {home}: take it away there, or write another name"
-        plan.problems.append(Problem(f"{port.path}.name", message))
-        return
-    if row is None:
-        _make_port(plan, bridge, port)
-    elif database.interfaces_of(port.name) != sorted(one.name for one in port.interfaces):
-        if not is_ours(row):
-            message = "is there with other interfaces, and was not made here: take it away, or write another name"
-            plan.problems.append(Problem(f"{port.path}.name", f"{port.name!r} {message}"))
-        _remove_port(plan, database, port.name)
-        _make_port(plan, bridge, port)
+    if row is None or f"port {port.name}" in plan.removed:
+        _make_port(plan, database, bridge, port)
+    elif database.bridge_of(port.name) != bridge:
+        _taken(plan, database, port.name, port.name, port.path)
+    elif database.interfaces_of(port.name) != _names(port):
+        message = "is there with other interfaces, and was not made here: take it away, or write another name"
+        plan.problems.append(Problem(f"{port.path}.name", f"{port.name!r} {message}"))
     else:
         _set(plan, f"Port {port.name}", row, port.fields)
         for one in port.interfaces:
             _plan_interface(plan, database, port.name, one)
 
 
-def _make_port(plan: BridgePlan, bridge: str, port: Port) -> None:
+def _make_port(plan: BridgePlan, database: Database, bridge: str, port: Port) -> None:
     names = [one.name for one in port.interfaces]
     plan.then.append(["add-port", bridge, *names] if names == [port.name] else ["add-bond", bridge, port.name, *names])
     plan.made.append(f"port {port.name}")
     _set(plan, f"Port {port.name}", None, port.fields)
     for one in port.interfaces:
+        _check_free(plan, database, one.name, one.path)
         _set(plan, f"Interface {one.name}", None, one.fields)
 
 
@@ -163,6 +183,7 @@ def _set(plan: BridgePlan, name: str, row: Row | None, fields: t.Mapping[str, st
 def _remove_port(plan: BridgePlan, database: Database, port: str) -> None:
     plan.first.append(["del-port", port])
     plan.removed.append(f"port {port}")
+    plan.gone.update(database.interfaces_of(port))
     plan.cut += database.attached(database.interfaces_of(port))
 
 
@@ -180,10 +201,9 @@ def _interfaces(database: Database, ports: t.Iterable[str]) -> list[str]:
 def _check_sockets(plan: BridgePlan, database: Database, bridges: t.Iterable[Bridge]) -> None:
     """Two ports that connect to one socket: QEMU takes the first, and the second waits for ever."""
     declared = {one.name: one for bridge in bridges for port in bridge.ports for one in port.interfaces}
-    going = {command[-1] for command in plan.first}
     for name, row in database.interfaces.items():
         path = fields_of(row).get(SOCKET)
         owner = next((one for one in declared.values() if path and one.socket == path), None)
-        if owner is not None and name not in declared and name not in going:
+        if owner is not None and name not in declared and name not in plan.gone:
             message = f"{path} is the socket of port {name} already: a socket has one port"
             plan.problems.append(Problem(f"{owner.path}.socket", message))

@@ -55,6 +55,11 @@ class Database:
         uuid = self.ports[port]["_uuid"]
         return next((name for name, bridge in self.bridges.items() if uuid in bridge["ports"]), None)
 
+    def port_with(self, interface: str) -> str | None:
+        """The port that has an interface of this name."""
+        uuid = self.interfaces.get(interface, {}).get("_uuid")
+        return next((name for name, port in self.ports.items() if uuid in port["interfaces"]), None)
+
     def interfaces_of(self, port: str) -> list[str]:
         ids = self.ports[port]["interfaces"]
         return sorted(name for name, interface in self.interfaces.items() if interface["_uuid"] in ids)

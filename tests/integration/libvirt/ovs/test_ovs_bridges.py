@@ -123,6 +123,46 @@ def test_a_port_of_another_bridge(tmp_path: Path) -> None:
     assert switch.vsctl("list-br") == "br-test"
 
 
+def test_ports_of_ours_move_between_declared_bridges(tmp_path: Path) -> None:
+    """Also in the order in which their names are not free yet, and into a bond and out of it."""
+
+    def task(left: list[dict[str, t.Any]], right: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+        bridges = [{"name": name, "ports": ports} for name, ports in (("br-left", left), ("br-right", right))]
+        return {"socket_folder": str(tmp_path), "bridges": bridges}
+
+    def there() -> list[str]:
+        return [switch.vsctl("list-ports", name) for name in ("br-left", "br-right")]
+
+    bond = {"name": "bond0", "interfaces": [port("vh-b"), port("vh-c")], "bond_mode": "active-backup"}
+    ovs_bridges.run(**task([port("vh-a", tag=7)], [bond]))
+    turned = task([bond], [port("vh-a")])
+    predicted = ovs_bridges.run(check=True, **turned)
+    moved = ovs_bridges.run(**turned)
+    assert moved == {**predicted, "invocation": moved["invocation"]}
+    assert (sorted(moved["removed"]), sorted(moved["made"])) == (["port bond0", "port vh-a"],) * 2
+    assert there() == ["bond0", "vh-a"]
+    assert switch.column("Port", "vh-a", "tag") == ["set", []]
+    assert ovs_bridges.run(**turned)["changed"] is False
+
+    apart = task([port("vh-b")], [port("vh-c"), port("vh-a")])
+    ovs_bridges.run(**apart)
+    assert there() == ["vh-b", "vh-a\nvh-c"]
+    assert ovs_bridges.run(**apart)["changed"] is False
+
+
+def test_a_name_that_a_fake_bridge_or_a_bond_has_is_told_before(tmp_path: Path) -> None:
+    switch.vsctl("add-br", "br-test", "--", "set", "Bridge", "br-test", "datapath_type=netdev")
+    switch.vsctl("add-br", "br-fake", "br-test", "7", "--", "add-bond", "br-test", "bond0", "if-a", "if-b")
+    written = switch.written()
+    assert refused(**declared(tmp_path, bridge="br-fake")) == (
+        "bridges[0].name: 'br-fake' is a port of br-test: take it away there, or write another name"
+    )
+    assert refused(**declared(tmp_path, port("if-a"))) == (
+        "bridges[0].ports[0].name: 'if-a' is an interface of bond0: take it away there, or write another name"
+    )
+    assert switch.written() == written
+
+
 def test_a_device_that_is_not_there_is_told_by_the_switch_too(tmp_path: Path) -> None:
     """By an address it is refused; what else DPDK calls a device only DPDK knows."""
     card = {"name": "dpdk0", "type": "dpdk", "devargs": "0000:ff:1f.7"}

@@ -144,6 +144,7 @@ BAD: dict[str, tuple[list[dict[str, t.Any]], str, str]] = {
     ),
     "an option with a list": ([bridge(card(options={"x": []}))], f"{P0}.options.x", "write text, a number"),
     "a port of another bridge": ([bridge(vhost("theirs"))], f"{P0}.name", "is a port of br9: take it away there"),
+    "a bridge with a port's name": ([bridge(name="theirs")], "bridges[0].name", "'theirs' is a port of br9: take it"),
     "a socket of a port that is there": (
         [bridge(vhost(socket="/run/theirs"))],
         f"{P0}.socket",
