@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
+import shutil
+import struct
 import subprocess
 import typing as t
 from pathlib import Path
@@ -15,6 +20,9 @@ from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskE
 
 PULL = {"force": True, "wait_timeout": 0}
 PATTERN = bytes(range(256)) * 4096
+
+QEMU = "libvirt-qemu"
+FURTHER = "rtvirt-test"
 
 
 def fill(bed: Bed, *names: str) -> None:
@@ -188,3 +196,39 @@ def test_a_changed_seed_is_written_anew_and_an_unchanged_one_not(bed: Bed) -> No
     assert changed["actions"][0] == f"seed {seed}"
     assert b"two" in seed.read_bytes()
     assert run_one(**bed.bare(cloud_init={"hostname": "two"}))["changed"] is False
+
+
+def by_acl(folder: Path, uid: int) -> None:
+    """What ``setfacl -m u:<uid>:x`` does (linux/posix_acl_xattr.h): version, then tag, permissions and id of each."""
+    nobody = 0xFFFFFFFF
+    entries = [(0x01, 7, nobody), (0x02, 1, uid), (0x04, 0, nobody), (0x10, 1, nobody), (0x20, 0, nobody)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    os.setxattr(folder, "system.posix_acl_access", acl)
+
+
+def by_group(folder: Path, uid: int) -> None:
+    assert uid in [pwd.getpwnam(name).pw_uid for name in grp.getgrnam(FURTHER).gr_mem]
+    shutil.chown(folder, group=FURTHER)
+    folder.chmod(0o710)
+
+
+@pytest.fixture
+def further_group() -> t.Iterator[None]:
+    """A group that QEMU's user is in beside its own."""
+    subprocess.run(["groupadd", "--force", "--system", "--users", QEMU, FURTHER], check=True)
+    yield
+    subprocess.run(["groupdel", FURTHER], check=True)
+
+
+@pytest.mark.usefixtures("further_group")
+@pytest.mark.parametrize("grant", [by_acl, by_group])
+def test_a_folder_that_lets_qemu_in_other_than_by_its_mode(bed: Bed, grant: t.Callable[[Path, int], None]) -> None:
+    folder = bed.folder / "private"
+    folder.mkdir(mode=0o700)
+    disk = bed.disk("root")
+    disk["volume"]["hostDisk"]["path"] = f"{folder}/root.img"
+    with pytest.raises(TaskError, match=f"below {folder}, which QEMU's user may not enter"):
+        run_one(**bed.bare(disks=[disk]))
+    grant(folder, pwd.getpwnam(QEMU).pw_uid)
+    running = run_one(**bed.bare(disks=[disk], state="running"))
+    assert running["state"] == "running"

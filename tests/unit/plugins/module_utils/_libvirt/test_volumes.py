@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders import closed_folder
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders import closed_folder, may_make_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import is_layer
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import (
     Attached,
@@ -367,6 +367,15 @@ def test_a_folder_that_qemu_may_not_enter_is_told(tmp_path: Path) -> None:
     _steps, problems = plan(tmp_path, volume(path), user=user)
     assert problems[0].path == "[0].hostDisk.path"
     assert f"chmod o+x {blocked}" in problems[0].message
+
+
+def test_what_a_folder_s_mode_does_not_give_is_asked_of_the_kernel(tmp_path: Path) -> None:
+    """Here no ACL and no further group gives it: integration/libvirt/test_files.py has those that do."""
+    tmp_path.chmod(0o750)
+    stranger = (12345, 12345)
+    assert (may_make_files(str(tmp_path), stranger), may_make_files(str(tmp_path), (-1, -1))) == (False, False)
+    tmp_path.chmod(0o753)
+    assert (may_make_files(str(tmp_path), stranger), may_make_files(str(tmp_path), (-1, -1))) == (True, True)
 
 
 def test_folders_that_can_be_entered(tmp_path: Path) -> None:
