@@ -350,11 +350,11 @@ def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[M
     declared = {domain_name(manifest.document) for manifest in manifests}
     # Others' pins count only where CPUs are to be placed, their files only where some are to be removed, their sockets
     # only where there are any.
-    others_count = needs_placement(manifests) or has_sockets(manifests) or params["state"] == "absent"
+    others_count = needs_placement(params["state"], manifests) or has_sockets(manifests) or params["state"] == "absent"
     wanted = handles if others_count else handles.keys() & declared
     domains = {name: observe(handles[name]) for name in wanted}
     host, isolated = read_host(connection), isolated_cpus() if settings.local else frozenset()
-    polling = polling_cpus() if settings.local and needs_placement(manifests) else frozenset()
+    polling = polling_cpus() if settings.local and needs_placement(params["state"], manifests) else frozenset()
     planner = Planner(host, settings, domains, isolated, polling, Hardware(connection, host.arch))
     plans: list[VmPlan] = []
     problems: list[Problem] = []
@@ -368,8 +368,8 @@ def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[M
     return plans
 
 
-def needs_placement(manifests: list[Manifest]) -> bool:
-    return any(placement_request(pod_spec(manifest.document)) for manifest in manifests)
+def needs_placement(state: str, manifests: list[Manifest]) -> bool:
+    return state != "absent" and any(placement_request(pod_spec(manifest.document)) for manifest in manifests)
 
 
 def has_sockets(manifests: list[Manifest]) -> bool:
@@ -403,7 +403,7 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
         )
     outcomes: list[Outcome] = []
     with connected(params["uri"]) as connection:
-        with host_lock(needs_placement(manifests) and not check_mode):
+        with host_lock(needs_placement(params["state"], manifests) and not check_mode):
             plans = plan_all(connection, params, manifests)
             with telling(outcomes):
                 for plan in plans:

@@ -52,9 +52,9 @@ class Outcome:
     def steps(self) -> list[lifecycle.Step]:
         """The plan's steps of power; a restart instead where pending changes need one and it is allowed."""
         plan = self.plan
-        was = "stopped" if plan.existing is None else plan.existing.power
-        restart = bool(self.pending) and plan.allow_restart and was != "stopped" and "shut down" not in plan.power
-        return lifecycle.power_steps(was, plan.wanted, restart=True) if restart else plan.power
+        if plan.existing is None or not plan.restarts(self.pending):
+            return plan.power
+        return lifecycle.power_steps(plan.existing.power, plan.wanted, restart=True)
 
 
 @contextlib.contextmanager
@@ -92,9 +92,9 @@ def predict(plan: VmPlan) -> Outcome:
 
 
 def _live_changes(plan: VmPlan) -> list[Change]:
-    if plan.existing is None or plan.complete is None:
+    if plan.existing is None or plan.after is None:
         return []
-    return [change for change in plan.pending if can_be_live(plan.existing.handle, change, plan.complete)]
+    return [change for change in plan.pending if can_be_live(plan.existing.handle, change, plan.after)]
 
 
 def define(connection: t.Any, plan: VmPlan) -> Outcome:

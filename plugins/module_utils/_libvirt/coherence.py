@@ -47,8 +47,13 @@ def _choose_one_boot_order(domain: ET.Element) -> None:
 
 def _look_firmware_up_anew(domain: ET.Element, changed: t.Collection[str]) -> None:
     """The image and the template are libvirt's choice by the firmware's features; the guest's variables stay."""
-    if not any(path.startswith("os/firmware") for path in changed):
+    if not any(path.startswith(("os/firmware", "os/@firmware")) for path in changed):
         return
+    system = domain.find("os")
+    if system is not None and "os/@firmware" in changed and system.get("firmware") is None:
+        # BIOS has neither.
+        for element in system.findall("loader") + system.findall("nvram"):
+            system.remove(element)
     for element in domain.findall("os/loader") + domain.findall("os/nvram"):
         for attribute in ("type", "readonly", "template"):
             element.attrib.pop(attribute, None)

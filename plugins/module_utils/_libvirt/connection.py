@@ -37,12 +37,12 @@ CONNECTION: dict[str, dict[str, t.Any]] = {"uri": {"type": "str", "default": "qe
 
 
 @contextlib.contextmanager
-def doing(action: str, **details: t.Any) -> t.Iterator[None]:
+def doing(action: str) -> t.Iterator[None]:
     """Turn libvirt's errors into the collection's; the message starts with what was being done."""
     try:
         yield
     except libvirt.libvirtError as error:
-        raise RtvirtError(f"{action}: {_explained(error)}", libvirt_code=error.get_error_code(), **details) from error
+        raise RtvirtError(f"{action}: {_explained(error)}", libvirt_code=error.get_error_code()) from error
 
 
 @contextlib.contextmanager

@@ -17,14 +17,14 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at, pod_spec
 
 try:
     import libvirt
 except ImportError:  # connection.py tells
     pass
 
-__all__ = ["Domain", "dedicated_cpus", "disk_files", "disk_targets", "observe", "observe_all"]
+__all__ = ["Domain", "dedicated_cpus", "disk_files", "disk_targets", "hide_passwords", "observe", "observe_all"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,13 @@ def observe(handle: t.Any) -> Domain:
         )
 
 
+def hide_passwords(root: ET.Element) -> None:
+    """Take the passwords of graphics, which :func:`observe` reads, out of what is to be shown, in place."""
+    for element in root.iter():
+        if "passwd" in element.attrib:
+            element.set("passwd", "********")
+
+
 def dedicated_cpus(domain: ET.Element) -> frozenset[int]:
     """Host CPUs that a domain holds for itself: those that its vCPUs are pinned to one to one, and its emulator's own.
 
@@ -101,7 +108,7 @@ def dedicated_cpus(domain: ET.Element) -> frozenset[int]:
     held = frozenset(cpu for pin in pins if len(pin) == 1 for cpu in pin)
     record, emulator = read_record(domain), domain.find("cputune/emulatorpin")
     if record is not None and emulator is not None:
-        cpu = (pod_spec(record.manifest).get("domain") or {}).get("cpu") or {}
+        cpu = mapping_at(pod_spec(record.manifest), "domain", "cpu")
         held |= cpuset.parse(emulator.get("cpuset", "")) if cpu.get("isolateEmulatorThread") else frozenset()
     return held
 

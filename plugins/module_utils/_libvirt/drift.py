@@ -17,6 +17,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.coherence import keep_coherent
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import hide_passwords
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity import (
     behind,
     find,
@@ -145,15 +146,18 @@ def _merge_child(
     """Merge one child; ``done`` are the live ones that are another declared thing already."""
     target, current = find(complete, wanted), find(live, wanted, done)
     where = (*path, step_of(wanted))
+    if where == _ESSENTIAL and find(owners[0], wanted) is None:
+        return
     if wanted.tag in _SECTIONS:
         target = ET.Element(wanted.tag) if target is None else target
         current = ET.SubElement(live, wanted.tag) if current is None else current
     elif current is None and target is not None:
         current = _renamed(live, complete, target, where, changes)
     if target is None:
-        if current is not None and where != _ESSENTIAL:
-            live.remove(current)
-            changes.append(Change("/".join(where), _text(current), None))
+        # What is ruled out is all of its kind.
+        for gone in live.findall(wanted.tag) if wanted.get(ABSENT) else [] if current is None else [current]:
+            live.remove(gone)
+            changes.append(Change("/".join(where), _text(gone), None))
     elif current is None:
         live.append(copy.deepcopy(target))
         changes.append(Change("/".join(where), None, _text(target)))
@@ -228,6 +232,7 @@ def _merge_group(
 
 def _text(element: ET.Element) -> str:
     clone = copy.deepcopy(element)
+    hide_passwords(clone)
     clone.tail = None
     for child in clone.iter():
         child.tail = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+import uuid
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, DeclarationError, Problem
@@ -145,7 +146,7 @@ def _check_devices(spec: t.Mapping[str, t.Any], add: t.Callable[[Path, str], Non
             pci = address if len(address.split(":")) > 2 else f"0000:{address}"
             if address and not os.path.exists(f"/sys/bus/pci/devices/{pci}"):
                 add(("domain", "devices", kind, index, "pci"), f"this host has no PCI device {pci}")
-            if device.get("mdev") and not os.path.exists(f"/sys/bus/mdev/devices/{device['mdev'].lower()}"):
+            if device.get("mdev") and not os.path.exists(f"/sys/bus/mdev/devices/{uuid.UUID(device['mdev'])}"):
                 add(("domain", "devices", kind, index, "mdev"), f"this host has no mediated device {device['mdev']}")
 
 
@@ -169,8 +170,8 @@ def _check_machine(
     wanted = ((spec.get("domain") or {}).get("machine") or {}).get("type")
     system = None if existing is None else existing.definition.find("os/type")
     have = None if system is None else system.get("machine")
-    uuid = mapping_at(spec, "domain", "firmware").get("uuid")
-    if existing is not None and uuid and uuid.lower() != existing.uuid:
+    wanted_uuid = mapping_at(spec, "domain", "firmware").get("uuid")
+    if existing is not None and wanted_uuid and str(uuid.UUID(wanted_uuid)) != existing.uuid:
         add(("domain", "firmware", "uuid"), f"{existing.name} has {existing.uuid}, which is for good: write that")
     if wanted and host.machines and wanted not in host.machines:
         families = ", ".join(sorted(machine for machine in host.machines if machine in ("q35", "pc", "virt")))

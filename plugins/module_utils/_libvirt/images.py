@@ -118,13 +118,14 @@ def _local_image(own: t.Mapping[str, t.Any], folder: pathlib.Path) -> t.Iterator
         yield image
         return
     # A tenth of the time that the module takes to load, and few tasks download anything.
+    import http.client
     import urllib.request
 
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".rtvirt-") as file:
         try:
             with urllib.request.build_opener().open(image, timeout=60) as response:
                 shutil.copyfileobj(response, file, _BLOCK)
-        except OSError as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise RtvirtError(f"download {image}: {error}") from error
         file.flush()
         found = checksum_of(file.name, own["checksum"])

@@ -16,6 +16,7 @@ import re
 import typing as t
 import xml.etree.ElementTree as ET
 
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity import find
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
@@ -38,7 +39,7 @@ _DEVICE = re.compile(r"^devices/(disk|interface|hostdev)\[([^\]]+)\](/.+)?$")
 _UPDATABLE = {"disk": ("/source/@file", "/source/@dev", "/source"), "interface": ("/source", "/link", "/@type")}
 
 
-def can_be_live(handle: t.Any, change: Change, complete: ET.Element) -> bool:
+def can_be_live(handle: t.Any, change: Change, definition: ET.Element) -> bool:
     """Whether a difference of a running guest may be tried without a restart."""
     if _PIN.match(change.path):
         return change.after is not None
@@ -50,7 +51,7 @@ def can_be_live(handle: t.Any, change: Change, complete: ET.Element) -> bool:
     tag, name, rest = match.groups()
     if rest is None:
         return True
-    device = _device(complete, tag, name)
+    device = _device(definition, tag, name)
     if device is None or (tag == "disk" and device.get("device") != "cdrom"):
         return False
     return rest.startswith(_UPDATABLE.get(tag, ()))
@@ -61,7 +62,7 @@ def apply_live(
 ) -> list[Change]:
     """Try each difference on the running guest; the ones that it would not take."""
     refused: list[Change] = []
-    updated: set[str] = set()
+    updated: dict[str, bool] = {}
     for change in changes:
         if not can_be_live(handle, change, definition):
             refused.append(change)
@@ -113,27 +114,37 @@ def _limit(handle: t.Any, path: str, definition: ET.Element) -> None:
 
 
 def _change_device(
-    handle: t.Any, change: Change, definition: ET.Element, running: ET.Element, updated: set[str]
+    handle: t.Any, change: Change, definition: ET.Element, running: ET.Element, updated: dict[str, bool]
 ) -> bool:
-    """Add, remove or update a device; whether the guest went along with it."""
+    """Add, remove or update a device; whether the guest went along with it.
+
+    :arg updated: whether the update of a device, which is one for all its changes, was taken.
+    """
     tag, name, rest = t.cast("re.Match[str]", _DEVICE.match(change.path)).groups()
     live = libvirt.VIR_DOMAIN_AFFECT_LIVE
     if rest is None and change.after is None:
-        device = t.cast(ET.Element, _device(running, tag, name))
+        # One that others have made has no name of ours, and is told by what it is.
+        gone = ET.fromstring(change.before or "")
+        device = find(_devices(running), gone)
+        if device is None:
+            return False
         handle.detachDeviceFlags(ET.tostring(device, encoding="unicode"), live)
         # libvirt waits 5 s for the guest to let go, and does not say whether it did.
-        return _device(ET.fromstring(handle.XMLDesc(0)), tag, name) is None
+        return find(_devices(ET.fromstring(handle.XMLDesc(0))), gone) is None
     device = copy.deepcopy(t.cast(ET.Element, _device(definition, tag, name)))
     if rest is None:
         # The address that the definition has may be another device's in the guest that runs.
         for address in device.findall("address"):
             device.remove(address)
         handle.attachDeviceFlags(ET.tostring(device, encoding="unicode"), live)
-    elif f"{tag}[{name}]" not in updated:
-        updated.add(f"{tag}[{name}]")
+        return True
+    key = f"{tag}[{name}]"
+    if key not in updated:
+        updated[key] = False
         _keep_address(device, _device(running, tag, name))
         handle.updateDeviceFlags(ET.tostring(device, encoding="unicode"), live)
-    return True
+        updated[key] = True
+    return updated[key]
 
 
 def _keep_address(device: ET.Element, current: ET.Element | None) -> None:
@@ -141,6 +152,11 @@ def _keep_address(device: ET.Element, current: ET.Element | None) -> None:
         device.remove(address)
     if current is not None:
         device.extend(copy.deepcopy(address) for address in current.findall("address"))
+
+
+def _devices(domain: ET.Element) -> ET.Element:
+    found = domain.find("devices")
+    return ET.Element("devices") if found is None else found
 
 
 def _device(domain: ET.Element, tag: str, name: str) -> ET.Element | None:

@@ -16,7 +16,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import images
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.comparison import Comparison, Declaration, compare
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, disk_files
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus, disk_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import (
@@ -95,6 +95,11 @@ class VmPlan:
     def pending(self) -> list[Change]:
         return self.compared.pending
 
+    def restarts(self, pending: t.Sequence[Change]) -> bool:
+        """Whether a guest is restarted for what it would not take as it runs."""
+        runs = self.existing is not None and self.existing.power != "stopped"
+        return bool(pending) and self.allow_restart and runs and "shut down" not in self.power
+
     @property
     def adopted(self) -> bool:
         """Whether the VM is there, and not of our making."""
@@ -156,6 +161,7 @@ class Planner:
         current = "stopped" if existing is None else existing.power
         plan.power = lifecycle.power_steps(current, plan.wanted, restart=state == "restarted")
         self._check_start(plan, complete, manifest)
+        self._hold(plan)
         if settings.autostart is not None and settings.autostart != (existing is not None and existing.autostart):
             plan.autostart = settings.autostart
         return plan
@@ -215,10 +221,16 @@ class Planner:
         others = [other for other in self._domains.values() if other.name != name and other.name not in self._placed]
         return self._polling.union(*self._placed.values(), *(other.dedicated_cpus for other in others))
 
+    def _hold(self, plan: VmPlan) -> None:
+        """A guest that goes on as it runs has its CPUs until its next start."""
+        running = None if plan.existing is None else plan.existing.running
+        stops = plan.restarts(plan.pending) or "shut down" in plan.power
+        if running is not None and not stops and plan.domain_name in self._placed:
+            self._placed[plan.domain_name] |= dedicated_cpus(running)
+
     def _check_start(self, plan: VmPlan, complete: ET.Element, manifest: Manifest) -> None:
         """What libvirt and QEMU would refuse when the other VMs of the task are done."""
-        restarts = plan.allow_restart and bool(plan.pending)
-        starts = restarts or bool({"start", "start paused"} & set(plan.power))
+        starts = plan.restarts(plan.pending) or bool({"start", "start paused"} & set(plan.power))
         if starts or plan.definition is not None:
             problems = self._hardware.problems(manifest, complete, starts=starts)
             if problems:
@@ -232,7 +244,7 @@ class Planner:
         if page is None:
             return
         size = quantity.to_bytes(page)
-        needed = int(complete.findtext("memory", "0")) * 1024 // size
+        needed = int((complete if plan.after is None else plan.after).findtext("memory", "0")) * 1024 // size
         held = 0 if plan.existing is None else _pages_held(plan.existing.running, size)
         free = self._host.free_pages.get(size, 0) + held - self._pages.get(size, 0)
         if needed > free:
@@ -317,6 +329,9 @@ def _attached(existing: Domain | None, document: dict[str, t.Any], context: Cont
 def _pages_held(running: ET.Element | None, size: int) -> int:
     """Huge pages that a guest gives back when it stops."""
     if running is None or running.find("memoryBacking/hugepages") is None:
+        return 0
+    page = running.find("memoryBacking/hugepages/page")
+    if page is not None and int(page.get("size", "0")) * 1024 != size:
         return 0
     return int(running.findtext("memory", "0")) * 1024 // size
 

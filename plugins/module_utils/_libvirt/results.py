@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, waiting
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import to_text
 
@@ -36,6 +37,8 @@ def pins_of(domain: ET.Element | None) -> dict[str, t.Any]:
 
 
 def describe_domain(domain: domains.Domain) -> dict[str, t.Any]:
+    with doing(f"read {domain.name}"):
+        addresses = waiting.addresses(domain.handle) if domain.running is not None else []
     return {
         "domain": domain.name,
         "uuid": domain.uuid,
@@ -43,7 +46,7 @@ def describe_domain(domain: domains.Domain) -> dict[str, t.Any]:
         "autostart": domain.autostart,
         "xml": _printed(domain.definition),
         "pins": pins_of(domain.running if domain.running is not None else domain.definition),
-        "addresses": waiting.addresses(domain.handle) if domain.running is not None else [],
+        "addresses": addresses,
     }
 
 
@@ -68,7 +71,9 @@ def describe_outcome(connection: t.Any, outcome: Outcome, *, check_mode: bool) -
         return {**result, "restart_required": bool(outcome.pending) and result["state"] != "shutoff"}
     domain = plan.existing
     if outcome.changed or domain is None:
-        domain = domains.observe(connection.lookupByName(plan.domain_name))
+        with doing(f"read {plan.domain_name}"):
+            handle = connection.lookupByName(plan.domain_name)
+        domain = domains.observe(handle)
     result.update(describe_domain(domain))
     result["restart_required"] = bool(outcome.pending) and domain.running is not None
     result["pending"] = [vars(change) for change in outcome.pending] if result["restart_required"] else []
@@ -109,6 +114,5 @@ def _printed(root: ET.Element | None) -> str:
         if len(element):
             element.text = None
         element.tail = None
-        if "passwd" in element.attrib:
-            element.set("passwd", "********")
+    domains.hide_passwords(clone)
     return to_text(clone)

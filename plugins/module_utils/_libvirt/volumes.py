@@ -91,13 +91,14 @@ def plan_volumes(
     for index, volume in enumerate(volumes):
         path = volume_file(volume, context)
         found: VolumeStep | Misfit | None
-        if path is None:
-            found = _look_at_device(volume)
-        elif "cloudInitNoCloud" in volume:
-            found = _plan_seed(volume, path, attached)
-        else:
-            found = _plan_disk(volume, path, attached)
-        closed = closed_folder(path, qemu_user) if path else None
+        with _failing(f"look at the volume {volume['name']}"):
+            if path is None:
+                found = _look_at_device(volume)
+            elif "cloudInitNoCloud" in volume:
+                found = _plan_seed(volume, path, attached)
+            else:
+                found = _plan_disk(volume, path, attached)
+            closed = closed_folder(path, qemu_user) if path else None
         if closed:
             message = f"{path} is below {closed}, which QEMU's user may not enter: move it, or chmod o+x {closed}"
             found = Misfit(("hostDisk", "path"), message)
@@ -196,18 +197,17 @@ def apply_volume(step: VolumeStep, *, vm_name: str) -> None:
     # Searchable for QEMU's user, not readable: the names of other VMs' disks are nobody's business.
     with _failing(f"create {folder}"):
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
-    with _beside(step.path) as unfinished:
+    with _beside(step.path) as unfinished, _failing(f"create {step.path}"):
         if step.action == "seed":
             write_seed(unfinished, step.volume["cloudInitNoCloud"], vm_name=vm_name)
         else:
             images.create_image(unfinished, step.image_format, step.size, mapping_at(step.volume, "libvirt"))
         _set_owner(unfinished, mapping_at(step.volume, "libvirt"))
-        with _failing(f"create {step.path}"):
-            if step.action == "create":
-                # link() fails where rename() would replace: a file that appeared meanwhile is somebody's.
-                os.link(unfinished, step.path)
-            else:
-                os.replace(unfinished, step.path)
+        if step.action == "create":
+            # link() fails where rename() would replace: a file that appeared meanwhile is somebody's.
+            os.link(unfinished, step.path)
+        else:
+            os.replace(unfinished, step.path)
 
 
 def remove_files(paths: t.Iterable[str]) -> list[str]:

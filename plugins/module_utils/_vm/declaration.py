@@ -137,7 +137,8 @@ def checked(options: t.Any) -> dict[str, t.Any]:
     """
     if not isinstance(options, dict):
         raise DeclarationError([Problem("declaration", f"is {options!r}: write a mapping of libvirt_vm's options")])
-    unknown = [key for key in options if key not in OPTIONS]
+    aliases = {alias for option in OPTIONS.values() for alias in option.get("aliases", ())}
+    unknown = [key for key in options if key not in OPTIONS and key not in aliases]
     if unknown:
         message = f"is no option: write one of {', '.join(OPTIONS)}"
         raise DeclarationError(Problem(str(key), message) for key in unknown)
@@ -145,7 +146,7 @@ def checked(options: t.Any) -> dict[str, t.Any]:
     result = validator(OPTIONS).validate(options)
     if result.error_messages:
         raise DeclarationError(Problem("declaration", message) for message in result.error_messages)
-    return {key: value for key, value in result.validated_parameters.items() if value is not None}
+    return {key: result.validated_parameters[key] for key in OPTIONS if result.validated_parameters[key] is not None}
 
 
 def declarations(params: t.Mapping[str, t.Any]) -> list[Options]:

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 
-__all__ = ["bus_of", "guest_memory", "target_kind", "vcpu_count", "with_defaults", "without_nulls"]
+__all__ = ["bus_of", "declared_memory", "guest_memory", "target_kind", "vcpu_count", "with_defaults", "without_nulls"]
 
 _MACHINES = {"x86_64": "q35", "aarch64": "virt", "s390x": "s390-ccw-virtio"}
 _TOPOLOGY = ("sockets", "cores", "threads")
@@ -50,10 +50,16 @@ def vcpu_count(spec: t.Mapping[str, t.Any]) -> int | None:
 
 
 def guest_memory(spec: t.Mapping[str, t.Any]) -> str | int | None:
-    """The guest's memory as declared (a quantity), None where nothing says it.
+    """The guest's memory (a quantity), None where nothing says it: as declared, else one huge page, as in KubeVirt."""
+    amount = declared_memory(spec)
+    if amount is not None:
+        return amount
+    memory = (spec.get("domain") or {}).get("memory") or {}
+    return t.cast("str | None", (memory.get("hugepages") or {}).get("pageSize"))
 
-    KubeVirt takes memory.guest, else the memory request, else the memory limit, else one huge page.
-    """
+
+def declared_memory(spec: t.Mapping[str, t.Any]) -> str | int | None:
+    """KubeVirt takes memory.guest, else the memory request, else the memory limit."""
     domain = spec.get("domain") or {}
     memory = domain.get("memory") or {}
     resources = domain.get("resources") or {}
@@ -61,7 +67,6 @@ def guest_memory(spec: t.Mapping[str, t.Any]) -> str | int | None:
         memory.get("guest"),
         (resources.get("requests") or {}).get("memory"),
         (resources.get("limits") or {}).get("memory"),
-        (memory.get("hugepages") or {}).get("pageSize"),
     ):
         if amount is not None:
             return t.cast("str | int", amount)
@@ -88,8 +93,13 @@ def with_defaults(spec: t.Mapping[str, t.Any], *, arch: str = "x86_64", virt_typ
     if amount is not None:
         domain.setdefault("memory", {}).setdefault("guest", amount)
     domain.setdefault("machine", {}).setdefault("type", _MACHINES.get(arch, "virt"))
-    domain.setdefault("firmware", {}).setdefault("bootloader", {"bios": {}} if arch == "x86_64" else {"efi": {}})
-    efi = domain["firmware"]["bootloader"].get("efi")
+    firmware = domain.setdefault("firmware", {})
+    if arch == "aarch64":
+        # What has no SMM has no secure boot.
+        firmware.setdefault("bootloader", {"efi": {"secureBoot": False}})
+    elif arch == "x86_64":
+        firmware.setdefault("bootloader", {"bios": {}})
+    efi = (firmware.get("bootloader") or {}).get("efi")
     if efi is not None:
         efi.setdefault("secureBoot", True)
     features = domain.setdefault("features", {})
@@ -102,7 +112,7 @@ def with_defaults(spec: t.Mapping[str, t.Any], *, arch: str = "x86_64", virt_typ
 
 def _default_devices(devices: dict[str, t.Any]) -> None:
     for disk in devices.get("disks") or []:
-        target = next((kind for kind in _TARGETS if kind in disk), "disk")
+        target = target_kind(disk)
         disk[target] = {"bus": "sata", **(disk.get(target) or {})}
     for interface in devices.get("interfaces") or []:
         interface.setdefault("model", "virtio")

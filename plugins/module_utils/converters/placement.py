@@ -157,7 +157,8 @@ def place(
     :arg taken: host CPUs that others own: the :attr:`Placement.dedicated` of all VMs but this one.
     :arg current: this VM's pins in force. Kept exactly, unless they no longer fit the request, the pool and ``taken``.
     :returns: pins; dedicated CPUs are distinct and in ``pool - taken``. An emulator that is not isolated, and the I/O
-        threads with it, run on the host's CPUs outside the pool, or with the vCPUs when there are none.
+        threads with it, run on the host's CPUs outside the pool (on those that nobody owns if there are any), or with
+        the vCPUs when there are none.
     :raises PlacementError: when the free CPUs are too few, or cannot hold a guest core within one NUMA node.
     """
     free = (pool & topology.cpus) - taken
@@ -170,7 +171,8 @@ def place(
     spare = free.difference(vcpus)
     emulator = current.emulator
     if not request.isolate_emulator:
-        emulator = topology.cpus - pool or frozenset(vcpus)
+        outside = topology.cpus - pool
+        emulator = outside - taken or outside or frozenset(vcpus)
     elif len(emulator) != 1 or not emulator <= spare:
         near = frozenset(cpu for cpu in spare if topology.node_of(cpu) == where[0])
         emulator = frozenset(_choose(topology, Request(vcpus=1), near or spare))

@@ -82,6 +82,23 @@ def test_a_disk_is_added_and_removed_at_once(bed: Bed) -> None:
     assert (bed.folder / "second.img").exists()
 
 
+def test_a_disk_that_others_attached_is_removed_at_once_when_it_is_declared_no_more(bed: Bed) -> None:
+    """It has no name of ours, in the guest and in its definition."""
+    both = [on_scsi(bed.disk("first")), on_scsi(bed.disk("second"))]
+    run_one(**bed.bare(disks=both))
+    foreign = bed.xml()
+    foreign.remove(foreign.find("metadata"))
+    for disk in foreign.findall("devices/disk"):
+        disk.remove(disk.find("alias"))
+    bed.connection.defineXML(ET.tostring(foreign, encoding="unicode")).create()
+    assert run_one(**bed.bare(disks=both))["adopted"] is True
+    run_one(**bed.bare(disks=both, watchdog={"name": "dog", "i6300esb": {"action": "none"}}))
+    done = run_one(**bed.bare(disks=both[:1]))
+    assert "change live" in done["actions"]
+    assert sources(bed.xml(running=True)) == sources(bed.xml()) == ["first.img"]
+    assert (bed.folder / "second.img").exists()
+
+
 def test_a_disk_grows_at_once(bed: Bed) -> None:
     run_one(**bed.bare(disks=[bed.disk("root")], state="running"))
     (options := bed.bare(disks=[bed.disk("root", "16Mi")]))["state"] = "present"

@@ -43,6 +43,12 @@ def refusal(**options: t.Any) -> str | None:
     return None
 
 
+def test_a_vm_goes_whatever_was_declared_of_it(bed: Bed) -> None:
+    run_one(**bed.bare())
+    limits = {"limits": {"cpu": "abc"}}
+    assert run_one(**bed.bare(dedicated_cpus=True, resources=limits, state="absent"))["actions"] == ["undefine"]
+
+
 @pytest.mark.parametrize("null", NULLS)
 @pytest.mark.parametrize("way", ["spec", "definition"])
 def test_nothing_is_nothing(bed: Bed, null: str, way: str) -> None:

@@ -7,6 +7,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
+import fractions
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError
@@ -21,6 +22,9 @@ _CPU = (*DOMAIN, "cpu")
 #: vCPUs of a q35 machine, the most of any that libvirt knows (QEMU 9.1).
 _MOST_VCPUS = 4096
 _RESOURCES = (*DOMAIN, "resources")
+
+#: CPUs: a quota of 1 ms (libvirt's least, formatdomain.html) in a period of 100 ms.
+_LEAST_LIMIT = fractions.Fraction(1, 100)
 
 
 def check_cpu(report: Report) -> None:
@@ -69,6 +73,8 @@ def _check_amounts(report: Report) -> dict[str, t.Any]:
         value = report.cpus_at(at, ((report.domain.get("resources") or {}).get(kind) or {}).get("cpu"))
         if value is not None and value < 0:
             report.add(at, "is negative: write 0 or more")
+        elif value is not None and value < _LEAST_LIMIT and kind == "limits" and report.backend == "libvirt":
+            report.add(at, "is less than libvirt can limit to: write 10m or more, or leave it out")
         elif value is not None:
             amounts[kind] = value
     if len(amounts) == 2 and amounts["requests"] > amounts["limits"]:

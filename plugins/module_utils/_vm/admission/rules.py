@@ -97,7 +97,7 @@ def convert(options: Options, fields: dict[str, t.Any]) -> Manifest:
         if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"]
     ]
     problems += [
-        Problem(options.path((option, index, nested)), f"is {item[nested]!r}: write a mapping")
+        Problem(options.path((option, index, nested)), f"is {kind_of(item[nested])}: write a mapping")
         for option, nested in (("disks", "volume"), ("interfaces", "network"))
         for index, item in enumerate(given.get(option) or [])
         if isinstance(item, dict) and not isinstance(item.get(nested), (dict, type(None)))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import typing as t
+import uuid
 import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
@@ -16,7 +17,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ADDRESS
 
-__all__ = ["PCI_ADDRESS", "device_elements"]
+__all__ = ["device_elements"]
 
 
 def device_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
@@ -65,21 +66,23 @@ def _watchdog(given: dict[str, t.Any] | None) -> ET.Element | None:
 
 def _console(devices: dict[str, t.Any], context: Context) -> list[ET.Element]:
     wanted = devices.get("autoattachSerialConsole", True if context.complete else None)
-    if wanted is None:
-        return []
     port = {"type": "serial", "port": 0}
+    log = _console_log(devices, context)
+    if wanted is None:
+        return [] if log is None else [el("serial", None, log)]
     if not wanted:
         return [absent("serial"), absent("console")]
     return [
-        el("serial", {"type": "pty"}, _console_log(devices, context)),
+        el("serial", {"type": "pty"}, log),
         el("console", {"type": "pty"}, el("target", port)),
     ]
 
 
 def _console_log(devices: dict[str, t.Any], context: Context) -> ET.Element | None:
     """The log that virtlogd keeps (and rotates) of the console; KubeVirt has one unless logSerialConsole is false."""
-    if not devices.get("logSerialConsole", context.complete):
-        return None
+    wanted = devices.get("logSerialConsole", True if context.complete else None)
+    if not wanted:
+        return None if wanted is None else absent("log")
     return el("log", {"file": f"/var/log/libvirt/qemu/{context.domain_name}-console.log", "append": "on"})
 
 
@@ -129,9 +132,9 @@ def _tpm(given: dict[str, t.Any] | None) -> ET.Element | None:
 
 
 def _host_device(kind: str, given: dict[str, t.Any]) -> ET.Element:
-    if "mdev" in given:
+    if given.get("mdev"):
         attributes = {"mode": "subsystem", "type": "mdev", "model": "vfio-pci"}
-        source = el("source", None, el("address", {"uuid": given["mdev"]}))
+        source = el("source", None, el("address", {"uuid": uuid.UUID(given["mdev"])}))
     else:
         # managed: libvirt binds the device to vfio-pci for the guest and gives it back afterwards.
         attributes = {"mode": "subsystem", "type": "pci", "managed": "yes"}

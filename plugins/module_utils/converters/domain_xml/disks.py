@@ -14,9 +14,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     Context,
     alias,
     el,
+    switched,
 )
 
-__all__ = ["bus_of", "disk_elements", "target_kind", "volume_file", "volume_format", "volumes_by_name"]
+__all__ = ["disk_elements", "volume_file", "volume_format", "volumes_by_name"]
 
 #: Guest device name by bus, as libvirt and Linux have it.
 _PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd"}
@@ -109,8 +110,8 @@ def _disk(
         el("source", source) if any(source.values()) else None,
         el("target", {"dev": target, "bus": bus_of(disk), "tray": "open" if settings.get("tray") == "open" else None}),
         _block_size(disk.get("blockSize")),
-        el("readonly") if read_only else None,
-        el("shareable") if disk.get("shareable") else None,
+        switched("readonly", read_only),
+        switched("shareable", disk.get("shareable")),
         None if disk.get("serial") is None else el("serial", None, str(disk["serial"])),
         None if disk.get("bootOrder") is None else el("boot", {"order": disk["bootOrder"]}),
         alias("disk", disk["name"]),

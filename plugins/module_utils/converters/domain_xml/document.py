@@ -9,6 +9,7 @@ What libvirt fills in by itself (UUID, MAC and PCI addresses) is left to it.
 from __future__ import annotations
 
 import typing as t
+import uuid
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -27,10 +28,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.interfaces import interface_elements
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.io_threads import thread_count
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.memory import memory_elements
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import domain_name, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Request
 
-__all__ = ["complete_domain", "declared_domain", "domain_name", "placement_request", "to_text"]
+__all__ = ["complete_domain", "declared_domain", "placement_request", "to_text"]
 
 
 def placement_request(spec: t.Mapping[str, t.Any]) -> Request | None:
@@ -76,7 +77,7 @@ def _domain(spec: dict[str, t.Any], context: Context) -> ET.Element:
         "domain",
         {"type": context.virt_type},
         el("name", None, context.domain_name) if complete else None,
-        None if firmware.get("uuid") is None else el("uuid", None, str(firmware["uuid"]).lower()),
+        None if firmware.get("uuid") is None else el("uuid", None, str(uuid.UUID(str(firmware["uuid"])))),
         *memory_elements(spec, context),
         *cpu_elements(spec, context),
         *firmware_elements(spec, context),

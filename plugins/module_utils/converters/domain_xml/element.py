@@ -10,7 +10,19 @@ from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement
 
-__all__ = ["ABSENT", "Context", "absent", "alias", "container", "device_name", "el", "kib", "strip_absent", "yes_no"]
+__all__ = [
+    "ABSENT",
+    "Context",
+    "absent",
+    "alias",
+    "container",
+    "device_name",
+    "el",
+    "kib",
+    "strip_absent",
+    "switched",
+    "yes_no",
+]
 
 #: Attribute of an element that stands for "this must not be there": the declaration rules it out.
 ABSENT = "rtvirt-absent"
@@ -61,6 +73,11 @@ def container(tag: str, *children: Child) -> ET.Element | None:
 def absent(tag: str, attributes: t.Mapping[str, t.Any] | None = None) -> ET.Element:
     """The mark that an element is ruled out."""
     return el(tag, {**(attributes or {}), ABSENT: "yes"})
+
+
+def switched(tag: str, value: t.Any) -> ET.Element | None:
+    """An element that is there for true, ruled out for false, and neither for None."""
+    return None if value is None else el(tag) if value else absent(tag)
 
 
 def strip_absent(root: ET.Element) -> ET.Element:

@@ -69,11 +69,11 @@ def _source(libvirt: dict[str, t.Any] | None) -> tuple[str, ET.Element | None]:
     """Type and source of an interface; without a host network it is QEMU's user-mode network (KubeVirt: pod)."""
     if not libvirt:
         return "user", None
-    if "network" in libvirt:
+    if libvirt.get("network"):
         return "network", el("source", {key: libvirt.get(key) for key in ("network", "portgroup")})
-    if "bridge" in libvirt:
+    if libvirt.get("bridge"):
         return "bridge", el("source", {"bridge": libvirt["bridge"]})
-    if "vhostuser" in libvirt:
+    if libvirt.get("vhostuser"):
         # QEMU is the server: its guest goes on when the switch is started anew, which connects again.
         return "vhostuser", el("source", {"type": "unix", "path": libvirt["vhostuser"]["socket"], "mode": "server"})
     macvtap = libvirt["macvtap"]

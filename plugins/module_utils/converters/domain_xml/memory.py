@@ -14,6 +14,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     container,
     el,
     kib,
+    switched,
 )
 
 __all__ = ["memory_elements", "shares_memory"]
@@ -21,7 +22,8 @@ __all__ = ["memory_elements", "shares_memory"]
 
 def memory_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
     domain = spec["domain"]
-    amount = defaults.guest_memory(spec)
+    # One huge page is what a new guest gets, and that stands in a complete document.
+    amount = defaults.declared_memory(spec)
     limit = ((domain.get("resources") or {}).get("limits") or {}).get("memory")
     return [
         None if amount is None else el("memory", {"unit": "KiB"}, kib(quantity.to_bytes(amount))),
@@ -52,7 +54,7 @@ def _backing(spec: dict[str, t.Any], domain: dict[str, t.Any], context: Context)
         "memoryBacking",
         None if page is None else el("hugepages", None, *_pages(page, numa.host_nodes(spec, context.placement))),
         el("nosharepages") if realtime else None,
-        el("locked") if locked else None,
+        switched("locked", locked),
         el("source", {"type": "memfd"}) if memfd else None,
         el("access", {"mode": "shared"}) if shares_memory(domain) else None,
         el("allocation", {"mode": "immediate"}) if numa.host_nodes(spec, context.placement) else None,

@@ -28,7 +28,8 @@ def cell_memory(spec: t.Mapping[str, t.Any], placement: Placement | None) -> lis
         return []
     memory = defaults.guest_memory(spec)
     page = ((spec["domain"].get("memory") or {}).get("hugepages") or {}).get("pageSize", "4Ki")
-    pages, size = divmod(quantity.to_bytes(memory or 0), quantity.to_bytes(page))[0], quantity.to_bytes(page)
+    size = quantity.to_bytes(page)
+    pages = quantity.to_bytes(memory or 0) // size
     cells = placement.cells
     each, over = divmod(pages, len(cells))
     return [(vcpus, (each + (index < over)) * size) for index, (node, vcpus) in enumerate(cells)]

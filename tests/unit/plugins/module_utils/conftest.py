@@ -19,12 +19,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults im
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     complete_domain,
     declared_domain,
-    domain_name,
     placement_request,
     to_text,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import domain_name, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Core, Topology, place
 
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")

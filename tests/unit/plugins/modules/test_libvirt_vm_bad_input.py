@@ -138,6 +138,12 @@ CPU: dict[str, tuple[Options, str, str]] = {
     ),
     "feature without a name": (vm(cpu_features=[{"policy": "require"}]), "cpu_features[0].name", "name"),
     "dedicated CPUs without a number": (vm(dedicated_cpus=True), "dedicated_cpus", "set cpu_cores"),
+    "a CPU limit that libvirt cannot set": (
+        vm(resources={"limits": {"cpu": "5m"}}),
+        "resources.limits.cpu",
+        "10m or more",
+    ),
+    "a CPU limit of nothing": (vm(resources={"limits": {"cpu": 0}}), "resources.limits.cpu", "or leave it out"),
     "half a dedicated CPU": (
         vm(dedicated_cpus=True, resources={"limits": {"cpu": "1500m"}}),
         "resources.limits.cpu",
@@ -1197,7 +1203,15 @@ def test_the_problem_of_an_option_names_the_field_of_the_manifest_as_well(
     assert result["msg"].startswith(f"disks[0].disk.bus ({where}): ")
 
 
+def test_text_in_a_volume_s_place_is_not_printed(run: t.Callable[[Options], dict[str, t.Any]]) -> None:
+    """It may hold a secret."""
+    result = run(vm(disks=[{"name": "root", "volume": "userData: hunter2"}]))
+    assert problems_of(result) == [("disks[0].volume", "is text: write a mapping")]
+    assert "hunter2" not in result["msg"]
+
+
 GOOD: dict[str, Options] = {
+    "to be removed, whatever it was": vm(state="absent", dedicated_cpus=True, resources={"limits": {"cpu": "abc"}}),
     "the least": vm(),
     "a name alone, of a VM that may be there": {"name": "vm1"},
     "real-time": realtime(),

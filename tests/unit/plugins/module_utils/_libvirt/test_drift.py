@@ -657,3 +657,57 @@ def test_a_scheduler_of_one_vcpu_too_many_is_taken_away(bench: Bench) -> None:
 def test_find(parent: str, wanted: str, found: int | None) -> None:
     root = ET.fromstring(parent)
     assert find(root, ET.fromstring(wanted)) is (None if found is None else root[found])
+
+
+def test_all_of_what_is_ruled_out_goes_at_once(bench: Bench) -> None:
+    domain = bench.made({"autoattach_graphics_device": False})
+    screens = ("<graphics type='vnc' passwd='hunter2'/>", "<graphics type='spice'/>", "<video/>", "<video/>")
+    domain.find("devices").extend(map(ET.fromstring, screens))
+    merged, changes = bench.again(domain, {"autoattach_graphics_device": False})
+    assert [change.path for change in changes] == ["devices/graphics"] * 2 + ["devices/video"] * 2
+    assert merged.find("devices/graphics") is None
+    assert "hunter2" not in str(changes)
+    assert bench.settled(merged, {"autoattach_graphics_device": False})
+
+
+@pytest.mark.parametrize("last", [None, {"hugepages": "1Gi", "memory": "8Gi"}])
+def test_memory_that_nobody_declares_stays_beside_huge_pages(bench: Bench, last: Options | None) -> None:
+    """A page is the memory of a new VM only."""
+    domain = bench.made({"hugepages": "1Gi", "memory": "8Gi"})
+    merged, changes = bench.again(domain, {"hugepages": "1Gi", "memory": None}, last)
+    assert (changes, merged.findtext("memory")) == ([], str(8 << 20))
+
+
+def test_what_libvirt_chose_for_efi_goes_with_it(bench: Bench) -> None:
+    efi: Options = {"firmware": {"bootloader": "efi", "secure_boot": False}}
+    domain = bench.made(efi)
+    for element in domain.findall("os/loader"):
+        domain.find("os").remove(element)
+    ET.SubElement(domain.find("os"), "loader", {"readonly": "yes", "type": "pflash"}).text = "/usr/share/OVMF/CODE.fd"
+    ET.SubElement(domain.find("os"), "nvram").text = "/var/lib/libvirt/qemu/nvram/vm1_VARS.fd"
+    merged, _changes = bench.again(domain, {"firmware": {"bootloader": "bios"}}, efi)
+    assert [merged.find(f"os/{tag}") for tag in ("loader", "nvram")] == [None, None]
+    assert merged.find("os").get("firmware") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "added", "options"),
+    [
+        (
+            "devices/serial",
+            "<log file='/var/log/x' append='on'/>",
+            {"spec": {"domain": {"devices": {"logSerialConsole": False}}}},
+        ),
+        ("devices/disk", "<shareable/>", {"disks": [disk(shareable=False)]}),
+        ("devices/disk", "<readonly/>", {"disks": [{**disk(), "disk": {"bus": "virtio", "readonly": False}}]}),
+    ],
+)
+def test_what_is_declared_off_is_turned_off(bench: Bench, path: str, added: str, options: Options) -> None:
+    domain = bench.made(options)
+    tag = ET.fromstring(added).tag
+    assert domain.find(f"{path}/{tag}") is None
+    domain.find(path).insert(0, ET.fromstring(added))
+    merged, changes = bench.again(domain, options)
+    assert [change.path.rpartition("/")[2] for change in changes] == [tag]
+    assert merged.find(f"{path}/{tag}") is None
+    assert bench.settled(merged, options)

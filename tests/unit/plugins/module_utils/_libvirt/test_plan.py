@@ -594,3 +594,43 @@ def test_a_folder_that_qemu_may_not_write_to(bed: Bed, user: tuple[int, int], mo
         else:
             ((path, message),) = bed.refused(vhostuser(Path(folder, "data")), state="running")
             assert (path, "QEMU's user (9)" in message) == (SOCKET, True)
+
+
+def test_a_guest_that_goes_on_holds_its_cpus_until_it_is_restarted(bed: Bed) -> None:
+    """Its new pins count, and those that it runs with."""
+    bed.apply(bed.plan({"name": "first", **DEDICATED}), running=True)
+    smaller = {"name": "first", "memory": "64Mi", "cpu_cores": 1, "dedicated_cpus": True}
+    second = {"memory": "64Mi", **DEDICATED}
+    assert sorted(map(str, pins(bed.plans(smaller, second)[1]))) == ["3", "4"]
+    restarted = bed.plans(smaller, {**second, "cpu_cores": 4}, allow_restart=True)
+    assert sorted(map(str, pins(restarted[1]))) == ["2", "3", "4", "5"]
+
+
+def test_pages_of_another_size_are_not_given_back(bed: Bed) -> None:
+    bed.apply(bed.plan({"hugepages": "2Mi", "memory": "4Gi"}), running=True)
+    ((path, message),) = bed.refused({"hugepages": "1Gi", "memory": "4Gi"}, state="restarted")
+    assert (path, "the host has 0" in message) == ("vms[0].hugepages", True)
+
+
+def test_a_vm_that_is_stopped_needs_no_pages_for_what_is_pending(bed: Bed) -> None:
+    bed.apply(bed.plan({"hugepages": "2Mi", "memory": "64Mi"}), running=True)
+    bed.host = replace(HOST, free_pages={2 * MIB: 0})
+    plan = bed.plan({"hugepages": "2Mi", "memory": "128Mi"}, state="stopped", allow_restart=True)
+    assert plan.power == ["shut down"]
+
+
+def test_a_spoilt_record_of_another_domain_hurts_nobody(bed: Bed) -> None:
+    domain = bed.apply(bed.plan({"name": "other", **DEDICATED}))
+    record = next(iter(domain.definition.find("metadata")))
+    record.text = (
+        str(record.text).replace('"dedicatedCpuPlacement": true', '"x": 1').replace('"cpu": {', '"cpu": "abc", "y": {')
+    )
+    assert sorted(map(str, pins(bed.plan(DEDICATED)))) == ["3", "4"]
+
+
+def test_a_uuid_may_be_written_in_any_way(bed: Bed) -> None:
+    plain = "6f4a52f83c5b4b0e9d7a1f2e3d4c5b6a"
+    options = {"spec": {"domain": {"firmware": {"uuid": plain.upper()}}}}
+    domain = bed.apply(bed.plan(options))
+    assert domain.uuid == "6f4a52f8-3c5b-4b0e-9d7a-1f2e3d4c5b6a"
+    assert bed.plan(options).definition is None

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import images, volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders import closed_folder, may_make_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.images import is_layer
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import (
@@ -428,3 +429,36 @@ def test_remove_files(tmp_path: Path) -> None:
     there.touch()
     assert remove_files([str(there), str(gone)]) == [str(there)]
     assert files(tmp_path) == set()
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a user who is not root and may ask libvirtd."""
+    image(tmp_path / "root.img")
+
+    def closed(*_arguments: object) -> t.NoReturn:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "root.img"))
+
+    monkeypatch.setattr(images, "virtual_size", closed)
+    with pytest.raises(RtvirtError, match=r"look at the volume root: .*Permission denied: .*root.img"):
+        plan(tmp_path, volume(tmp_path / "root.img"))
+
+
+def test_a_disk_that_is_full_for_a_seed_is_told_and_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_more: object) -> t.NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(volumes, "write_seed", full)
+    step = VolumeStep("seed", str(tmp_path / "seed.iso"), {"name": "init", "cloudInitNoCloud": {"userData": ""}})
+    with pytest.raises(RtvirtError, match=r"create .*/seed.iso: .*No space left"):
+        apply_volume(step, vm_name="vm1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:
+    own = {"image": "http://127.0.0.1:1/a b.qcow2", "checksum": "sha256:" + "0" * 64}
+    step = VolumeStep("create", str(tmp_path / "root.img"), volume(tmp_path / "root.img", **own), MIB)
+    with pytest.raises(RtvirtError, match=r"download http://127.0.0.1:1/a b.qcow2: "):
+        apply_volume(step, vm_name="vm1")
+    assert list(tmp_path.iterdir()) == []

@@ -91,7 +91,7 @@ def devices(**given: t.Any) -> Spec:
         ({}, {"virt_type": "qemu"}, ("cpu", "model"), "maximum"),
         ({}, {"arch": "aarch64"}, ("machine", "type"), "virt"),
         ({}, {"arch": "s390x"}, ("machine", "type"), "s390-ccw-virtio"),
-        ({}, {"arch": "aarch64"}, ("firmware", "bootloader"), {"efi": {"secureBoot": True}}),
+        ({}, {"arch": "aarch64"}, ("firmware", "bootloader"), {"efi": {"secureBoot": False}}),
         (domain(cpu={"model": "EPYC"}), {}, ("cpu", "model"), "EPYC"),
         (domain(cpu={"threads": 2}), {}, ("cpu",), {"threads": 2, "model": "host-model"}),
         (resources(limits={"cpu": 3}), {}, ("cpu", "sockets"), 3),

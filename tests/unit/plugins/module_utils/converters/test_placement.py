@@ -377,7 +377,9 @@ def test_what_holds_for_any_placement(
     assert len(placement.dedicated) == request_.vcpus + request_.isolate_emulator
     assert placement.dedicated <= free
     assert placement.io_threads == (placement.emulator,) * request_.io_threads
-    assert request_.isolate_emulator or placement.emulator == (topology.cpus - pool or frozenset(placement.vcpus))
+    outside = topology.cpus - pool
+    others = outside - taken or outside or frozenset(placement.vcpus)
+    assert request_.isolate_emulator or placement.emulator == others
     assert {index: topology.node_of(number) for index, number in enumerate(placement.vcpus)} == {
         index: node for node, indexes in placement.cells for index in indexes
     }
@@ -407,3 +409,9 @@ def test_any_pins_in_force_give_a_valid_and_stable_placement(
     assert len(placement.dedicated) == request_.vcpus + request_.isolate_emulator
     assert placement.dedicated <= (pool & topology.cpus) - taken
     assert place(topology, request_, pool=pool, taken=taken, current=placement) == placement
+
+
+def test_an_emulator_keeps_off_the_cpus_of_others_outside_the_pool() -> None:
+    """A switch that polls, or a VM of another pool; where there are no others, it shares theirs."""
+    assert cpuset.format_ranges(placed(PLAIN, Request(2), "2-7", "1").emulator) == "0"
+    assert cpuset.format_ranges(placed(PLAIN, Request(2), "2-7", "0-1").emulator) == "0-1"

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.devices import PCI_ADDRESS
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ADDRESS
 
 
 def devices(**given: t.Any) -> dict[str, t.Any]:
@@ -126,3 +126,10 @@ def test_pci_address(address: str) -> None:
 )
 def test_no_pci_address(address: str) -> None:
     assert not PCI_ADDRESS.fullmatch(address)
+
+
+def test_an_mdev_is_written_as_libvirt_writes_it(convert: t.Callable[..., t.Any]) -> None:
+    """libvirt prints it in lower case with dashes: anything else would be a difference for ever."""
+    written = MDEV.replace("-", "").upper()
+    complete = convert({"gpus": [{"name": "gpu", "mdev": written}]}).complete
+    assert [address.get("uuid") for address in complete.findall("devices/hostdev/source/address")] == [MDEV]

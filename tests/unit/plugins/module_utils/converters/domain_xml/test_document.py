@@ -16,7 +16,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     complete_domain,
     declared_domain,
-    domain_name,
     placement_request,
     to_text,
 )
@@ -29,7 +28,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     kib,
     strip_absent,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import domain_name, from_options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import PlacementError, Request
 
 Convert = t.Callable[..., t.Any]
