@@ -122,6 +122,14 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
         outcome.actions += ["delete"] if error.tries > 1 else []
 
 
+def _remove_ended(session: Session, outcome: Outcome) -> None:
+    """Remove the instance of a VM that has shut itself down, which KubeVirt keeps until the next start."""
+    vmi = objects.read_one(session, objects.VMIS, outcome.key)
+    if vmi is not None:
+        options = {"preconditions": {"uid": vmi["metadata"]["uid"]}}
+        session.delete(objects.object_path(objects.VMIS, *outcome.key), options)
+
+
 def _keep_volumes(session: Session, outcome: Outcome, settings: Settings) -> None:
     """Make ready for the server to take the VM out of the owners of all that it owns.
 
@@ -134,6 +142,8 @@ def _keep_volumes(session: Session, outcome: Outcome, settings: Settings) -> Non
         return
     if status.power_of(outcome.vm) != "stopped":
         act(session, outcome, "stop", settings)
+    elif status.is_over(outcome.vm):
+        _remove_ended(session, outcome)
     until = time.monotonic() + _STOPPING
     while not session.dry_run and objects.read_one(session, objects.VMIS, outcome.key) is not None:
         if time.monotonic() > until:

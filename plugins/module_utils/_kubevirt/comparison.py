@@ -40,6 +40,21 @@ _UNIONS: dict[t.Any, tuple[str, ...]] = {
 }
 
 
+#: Fields that the server's answer does not have where they are false, or empty maps: KubeVirt's types (and Kubernetes')
+#: have them as plain values with omitempty.
+_FALSE_IS_NOTHING = (
+    "dedicatedCpuPlacement",
+    "default",
+    "disableHotplug",
+    "endOfInterrupt",
+    "hotpluggable",
+    "isolateEmulatorThread",
+    "overcommitGuestOverhead",
+    "reservation",
+)
+_EMPTY_IS_NOTHING = ("annotations", "labels", "limits", "matchLabels", "nodeSelector", "requests")
+
+
 @dataclass(frozen=True)
 class Difference(Change):
     """A change with its place as a path of steps; items of named lists by their names.
@@ -154,7 +169,10 @@ def _without(live: t.Any, last: t.Any, place: Path, found: list[Difference]) -> 
 
 
 def _is_named(value: t.Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) and _name(item) for item in value)
+    """Whether a list's items are told by their names, of which each has its own (headers of a probe may not)."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) and _name(item) for item in value):
+        return False
+    return len({_name(item) for item in value}) == len(value)
 
 
 def _name(item: dict[str, t.Any]) -> str:
@@ -166,7 +184,7 @@ def _name(item: dict[str, t.Any]) -> str:
 def _same(live: t.Any, declared: t.Any, place: Path) -> bool:
     """Whether two values mean the same to the server."""
     if live is None or declared is None:
-        return bool(live == declared or declared == [])
+        return live == declared or _is_nothing(declared, place)
     if isinstance(live, bool) == isinstance(declared, bool) and live == declared:
         return True
     if secrets.is_hash(declared) and isinstance(live, str):
@@ -177,6 +195,17 @@ def _same(live: t.Any, declared: t.Any, place: Path) -> bool:
         return bool(quantity.to_fraction(live) == quantity.to_fraction(declared))
     except (ConversionError, TypeError):
         return False
+
+
+def _is_nothing(declared: t.Any, place: Path) -> bool:
+    """Whether a value that is declared is what the server leaves out."""
+    if declared is False:
+        # Of a CD-ROM, where nothing means true, it is kept.
+        return place[-1] in _FALSE_IS_NOTHING or (place[-1] == "readonly" and place[-2] in ("disk", "lun"))
+    if declared == "":
+        # Of a claim, no class is not the default class.
+        return place[-1] != "storageClassName"
+    return declared == [] or (declared == {} and place[-1] in _EMPTY_IS_NOTHING)
 
 
 def _is_equal(one: t.Any, other: t.Any) -> bool:

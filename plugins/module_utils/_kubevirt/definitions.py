@@ -57,8 +57,10 @@ def plan_definition(key: objects.Key, document: dict[str, t.Any] | None, live: d
     there = declared_part(live)
     if _means_the_same(there, declared):
         declared["spec"] = there["spec"]
-    comparison = compare(there, declared, read_record(live))
-    if not comparison.differences:
+    last = read_record(live)
+    comparison = compare(there, declared, last)
+    # What is remembered follows what is declared also where nothing differs: it says what is ours to take away.
+    if not comparison.differences and (last is None or last.get("metadata") == declared.get("metadata")):
         return Planned(key, document, live, after=there)
     wanted = {**copied(live), "spec": comparison.merged["spec"]}
     for part in ("labels", "annotations"):

@@ -100,7 +100,7 @@ def _is_there(watch: Watch, key: objects.Key, running: bool) -> bool:
     if vm is None:
         return False
     if not running:
-        return vmi is None and not mapping_at(vm, "status").get("created")
+        return status.is_stopped(vm, vmi)
     reason = status.hopeless(vm, vmi)
     if reason is not None:
         raise WaitError(f"{key[0]}/{key[1]}: will not run: {reason}; {status.described(vm, vmi)}")

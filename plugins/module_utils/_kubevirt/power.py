@@ -67,7 +67,8 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
 
 def restart(session: Session, outcome: Outcome, settings: Settings) -> None:
     """A restart for what was changed: a paused VM comes back paused, which KubeVirt's own restart does not know."""
-    was = "stopped" if outcome.vm is None else status.power_of(outcome.vm)
+    # What was read before may have been paused, or let go on, since.
+    was = outcome.plan.wanted or ("stopped" if outcome.vm is None else status.power_of(outcome.vm))
     actions: tuple[Action, ...] = ("stop", "start paused") if was == "paused" else ("restart",)
     for action in actions:
         act(session, outcome, action, settings)
@@ -77,7 +78,7 @@ def restart(session: Session, outcome: Outcome, settings: Settings) -> None:
 
 def takes_longer(session: Session, outcome: Outcome, grace_period: int | None) -> bool:
     """Whether a VM that is stopping was given more time than it is to have."""
-    if grace_period is None or not mapping_at(outcome.vm, "status").get("created"):
+    if grace_period is None or outcome.vm is None or not status.is_going(outcome.vm):
         return False
     spec = mapping_at(objects.read_one(session, objects.VMIS, outcome.key), "spec")
     return int(spec.get("terminationGracePeriodSeconds") or 0) > grace_period

@@ -30,7 +30,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 __all__ = ["describe_outcome", "describe_vm", "diff_of", "shown"]
 
 #: Annotations that hold a whole manifest as text, cloud-init's data in it: our record, and what kubectl leaves.
-_RECORDS = (LAST_APPLIED, "kubectl.kubernetes.io/last-applied-configuration")
+_RECORDS = (LAST_APPLIED, secrets.KUBECTL_RECORD)
 
 
 def shown(document: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:

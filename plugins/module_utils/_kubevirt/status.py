@@ -23,8 +23,10 @@ __all__ = [
     "hindered",
     "hopeless",
     "is_going",
+    "is_over",
     "is_ready",
     "is_seen",
+    "is_stopped",
     "power_of",
     "restart_required",
     "strategy_of",
@@ -45,7 +47,13 @@ _STUCK = (
     "ImagePullBackOff",
 )
 
+#: printableStatus of a VM whose disks are on their way, or have failed, whether it is to run or not.
+_DISKS = ("DataVolumeError", "Provisioning")
+
 _GOING = ("Stopping", "Terminating")
+
+#: Strategies by which an instance that has ended stays until the next start.
+_KEEPING = ("Manual", "Once")
 
 
 def strategy_of(vm: Object) -> str:
@@ -72,6 +80,8 @@ def power_of(vm: Object) -> lifecycle.Power:
         return "stopped"
     if shown == "Paused":
         return "paused"
+    if strategy == "Manual" and shown in _DISKS and not status.get("created"):
+        return "stopped"
     # virt-controller starts a VM when it finds it with one of these strategies for the first time.
     if strategy == "Always" or (strategy in STARTING and status.get("runStrategy") != strategy):
         return "running"
@@ -100,7 +110,20 @@ def is_ready(vm: Object | None, vmi: Object | None) -> bool:
 def is_going(vm: Object) -> bool:
     """Whether KubeVirt is about to end the VM's instance, and takes no new orders until it has."""
     status = mapping_at(vm, "status")
-    return status.get("printableStatus") in _GOING or (bool(status.get("created")) and power_of(vm) == "stopped")
+    if status.get("printableStatus") in _GOING:
+        return True
+    return bool(status.get("created")) and power_of(vm) == "stopped" and not is_over(vm)
+
+
+def is_over(vm: Object) -> bool:
+    """Whether a VM is stopped with an instance that has ended, which KubeVirt keeps until the next start."""
+    shown = mapping_at(vm, "status").get("printableStatus")
+    return shown == "Stopped" and strategy_of(vm) in _KEEPING and power_of(vm) == "stopped"
+
+
+def is_stopped(vm: Object, vmi: Object | None) -> bool:
+    """Whether nothing of a VM runs, or is on its way to its end."""
+    return is_over(vm) or (vmi is None and not mapping_at(vm, "status").get("created"))
 
 
 def is_seen(vm: Object) -> bool:
@@ -140,7 +163,9 @@ def hopeless(vm: Object, vmi: Object | None) -> str | None:
     if shown in _STUCK:
         return str(shown)
     phase = mapping_at(vmi, "status").get("phase")
-    if phase in ("Succeeded", "Failed") and strategy_of(vm) in ("Manual", "Once"):
+    ended = phase in ("Succeeded", "Failed") and strategy_of(vm) in _KEEPING
+    # A start that was asked for makes another.
+    if ended and not mapping_at(vm, "status").get("stateChangeRequests"):
         return f"its instance has {str(phase).lower()}"
     return None
 

@@ -101,7 +101,7 @@ def _is_done(outcome: Outcome, vm: dict[str, t.Any] | None, vmi: dict[str, t.Any
         raise WaitError(f"{outcome.plan.name}: somebody has deleted it meanwhile")
     wanted = outcome.plan.wanted or status.power_of(vm)
     if wanted == "stopped":
-        return vmi is None and not mapping_at(vm, "status").get("created")
+        return status.is_stopped(vm, vmi)
     if vmi is None or _is_old(outcome, vmi):
         return False
     if wanted == "paused":

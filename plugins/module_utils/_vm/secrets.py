@@ -15,7 +15,16 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters import defa
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at, pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
-__all__ = ["cloud_init_sources", "hashed", "is_hash", "is_path", "printable_options", "redacted", "unprinted"]
+__all__ = [
+    "KUBECTL_RECORD",
+    "cloud_init_sources",
+    "hashed",
+    "is_hash",
+    "is_path",
+    "printable_options",
+    "redacted",
+    "unprinted",
+]
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -30,6 +39,9 @@ _HARMLESS = ("hostname", "name", "networkDataSecretRef", "secretRef", "ssh_autho
 
 #: Options and fields that may hold such a source, and are mappings or lists.
 _CONTAINERS = ("definition", "disks", "inline", "resource_definition", "spec", "vms", "volume", "volumes")
+
+#: The annotation in which kubectl leaves a whole manifest as text, cloud-init's data in it.
+KUBECTL_RECORD = "kubectl.kubernetes.io/last-applied-configuration"
 
 _HIDDEN = "********"
 
@@ -80,7 +92,7 @@ def unprinted(value: t.Any, key: t.Any = None) -> t.Any:
     if isinstance(value, list):
         # An item is what its list holds.
         return [unprinted(item, key) for item in value]
-    return _HIDDEN if key in (*_CONTAINERS, *_DATA) and isinstance(value, str) else value
+    return _HIDDEN if key in (*_CONTAINERS, *_DATA, KUBECTL_RECORD) and isinstance(value, str) else value
 
 
 def printable_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

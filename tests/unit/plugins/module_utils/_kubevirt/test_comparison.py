@@ -218,3 +218,46 @@ def test_a_merge_patch_leads_from_one_to_the_other(live: Tree, wanted: Tree) -> 
     patch = merge_patch(live, wanted)
     assert apply_patch(live, patch) == wanted
     assert bool(patch) == (json.dumps(live, sort_keys=True) != json.dumps(wanted, sort_keys=True))
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"cpu": {"dedicatedCpuPlacement": False, "isolateEmulatorThread": False}},
+        {"nodeSelector": {}},
+        {"hostname": ""},
+        {"disks": [{"name": "root", "disk": {"readonly": False}}]},
+        {"resources": {"limits": {}}},
+    ],
+)
+def test_what_the_server_leaves_out_is_no_difference(declared: Tree) -> None:
+    live = {"cpu": {}, "disks": [{"name": "root", "disk": {}}], "resources": {}}
+    assert compare(spec(**live), spec(**declared), None).differences == []
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"disks": [{"name": "cd", "cdrom": {"readonly": False}}]},
+        {"storageClassName": ""},
+        {"acpi": {"enabled": False}},
+        {"rng": {}},
+    ],
+)
+def test_what_the_server_keeps_is_one(declared: Tree) -> None:
+    live = {"disks": [{"name": "cd", "cdrom": {}}], "acpi": {}}
+    assert len(compare(spec(**live), spec(**declared), None).differences) == 1
+
+
+def test_items_that_share_a_name_are_no_items_by_name() -> None:
+    headers = {"httpHeaders": [{"name": "X", "value": "1"}, {"name": "X", "value": "2"}]}
+    comparison = compare(spec(**headers), spec(**headers), spec(**headers))
+    assert (comparison.merged, comparison.differences) == (spec(**headers), [])
+
+
+def test_what_kubectl_left_is_not_shown() -> None:
+    """It is a whole manifest as text."""
+    key = "kubectl.kubernetes.io/last-applied-configuration"
+    declared = {"metadata": {"annotations": {key: "userData: hunter2"}}}
+    (difference,) = compare({"metadata": {"annotations": {"a": "b"}}}, declared, None).differences
+    assert "hunter2" not in str(vars(difference))

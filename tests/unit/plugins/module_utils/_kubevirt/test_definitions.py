@@ -71,3 +71,14 @@ def test_the_same_in_another_spelling() -> None:
 def test_one_that_is_to_go() -> None:
     assert plan_definition(KEY, None, None).action == ""
     assert plan_definition(KEY, None, there()).action == "delete"
+
+
+def test_what_is_remembered_follows_what_is_declared_where_nothing_differs() -> None:
+    """Else a label that somebody took away would be ours when another sets it."""
+    live = there(labels={"a": "b"})
+    del live["metadata"]["labels"]
+    forgotten = plan(live)
+    assert forgotten.action == "update"
+    live["metadata"]["annotations"].update(forgotten.body["metadata"]["annotations"])
+    live["metadata"]["labels"] = {"a": "theirs"}
+    assert plan(live).action == ""

@@ -16,8 +16,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status impor
     hindered,
     hopeless,
     is_going,
+    is_over,
     is_ready,
     is_seen,
+    is_stopped,
     power_of,
     restart_required,
     strategy_of,
@@ -56,7 +58,8 @@ def test_strategy(spec: dict[str, t.Any], strategy: str) -> None:
         (vm("Always", "Paused"), "paused"),
         (vm("Manual", "Stopped"), "stopped"),
         (vm("Manual", "Running"), "running"),
-        (vm("Manual", "Provisioning"), "running"),
+        # Its disks are made; without a request no instance follows (vm.go, syncRunStrategy).
+        (vm("Manual", "Provisioning"), "stopped"),
         (vm("Manual", "Stopping"), "stopped"),
         (vm("Manual", "Stopped", stateChangeRequests=[{"action": "Start"}]), "running"),
         (vm("Manual", "Running", stateChangeRequests=[{"action": "Stop"}]), "stopped"),
@@ -201,3 +204,22 @@ def test_a_restart_is_required_where_one_would_help(says: str | None, observed: 
 @pytest.mark.parametrize(("desired", "seen"), [(2, True), (1, False), (None, False)])
 def test_the_newest_version_is_seen(desired: int | None, seen: bool) -> None:
     assert is_seen({**vm("Always", "Running", desiredGeneration=desired), "metadata": {"generation": 2}}) == seen
+
+
+@pytest.mark.parametrize("strategy", ["Manual", "Once"])
+def test_a_vm_that_shut_itself_down_is_stopped(strategy: str) -> None:
+    """KubeVirt keeps its instance, and goes on to call the VM created."""
+    over, vmi = vm(strategy, "Stopped", created=True), {"status": {"phase": "Succeeded"}}
+    assert (is_going(over), is_over(over), is_stopped(over, vmi)) == (False, True, True)
+    started = vm(strategy, "Stopped", created=True, stateChangeRequests=[{"action": "Stop"}, {"action": "Start"}])
+    assert (is_over(started), hopeless(started, vmi)) == (False, None)
+    assert hopeless(over, vmi) == "its instance has succeeded"
+    stopping = vm("Halted", "Stopped", created=True)
+    assert (is_over(stopping), is_stopped(stopping, vmi), is_stopped(stopping, None)) == (False, False, False)
+    assert is_stopped(vm("Halted", "Stopped"), None)
+
+
+@pytest.mark.parametrize("shown", ["Provisioning", "DataVolumeError"])
+def test_disks_on_their_way_do_not_start_a_vm(shown: str) -> None:
+    assert [power_of(vm(strategy, shown)) for strategy in ("Manual", "Always")] == ["stopped", "running"]
+    assert power_of(vm("Manual", shown, created=True)) == "running"
