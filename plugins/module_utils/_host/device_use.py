@@ -46,9 +46,20 @@ def _network_uses(host: Host, name: str) -> t.Iterator[str]:
         yield f"{name} carries {', '.join(uppers)}"
 
 
+_NVME_PATH = re.compile(r"(nvme\d+)c\d+(n\d+)")
+_PARTITION = re.compile(r"(?<=\d)p\d+$")
+
+
 def _disks(host: Host, address: str) -> list[str]:
-    """The block devices behind a PCI device, by the addresses in their paths."""
-    return [name for name in host.names("/sys/class/block") if f"/{address}/" in host.link(f"/sys/class/block/{name}")]
+    """The block devices behind a PCI device, by the addresses in their paths.
+
+    With the kernel's own multipath of NVMe a disk (nvme0n1) is a virtual one, and its card has hidden paths to it
+    (nvme0c0n1).
+    """
+    names = host.names("/sys/class/block")
+    behind = [name for name in names if f"/{address}/" in host.link(f"/sys/class/block/{name}")]
+    heads = {_NVME_PATH.sub(r"\1\2", name) for name in behind if _NVME_PATH.fullmatch(name)}
+    return behind + [name for name in names if _PARTITION.sub("", name) in heads]
 
 
 def _disk_uses(host: Host, name: str) -> t.Iterator[str]:

@@ -86,7 +86,9 @@ def plan_hugepages(
     if wanted and default_size is not None:
         _check_default(default_size, pools, at_boot)
     covered = {(pool.size, pool.node): pool.count for pool in pools for one in wanted if _covers(one, pool)}
-    given_back = [_wanted(key, count) for key, count in first.items() if _place(key) not in covered]
+    # A node, or a size, that is gone since has nothing to be given back.
+    there = {(pool.size, pool.node) for pool in pools}
+    given_back = [_wanted(key, count) for key, count in first.items() if _place(key) in there - covered.keys()]
     mounted = {one.size for one in wanted if one.count} if mounts else set()
     units = plan_units(host, wanted if at_boot == "service" else (), mounted)
     if units.changed and not host.runs_systemd():

@@ -135,7 +135,7 @@ def check_wanted(host: Host, wanted: t.Sequence[Wanted], reserve: int | None = N
     """
     pools = {(pool.size, pool.node): pool for pool in read_pools(host)}
     problems = list(_unknown(wanted, pools))
-    if not pools:
+    if wanted and not pools:
         problems = [Problem("pools", "this kernel has no huge pages: boot one with CONFIG_HUGETLBFS")]
     if problems:
         raise DeclarationError(problems)

@@ -28,8 +28,8 @@ __all__ = [
     "without",
 ]
 
-#: Arguments that the boot loader's tools put on each line themselves.
-SYSTEMS_OWN = re.compile(r"(root|rootflags|rootfstype|BOOT_IMAGE|initrd|ostree|resume)=|ro$|rw$")
+#: Arguments that the boot loader, or its tools, put on each line themselves.
+SYSTEMS_OWN = re.compile(r"(root|rootflags|rootfstype|BOOT_IMAGE|initrd|ostree|resume|vt\.handoff)=|ro$|rw$")
 
 #: Arguments that count for what comes after them, and so are never split up.
 _PAIRED = frozenset(("hugepages", "hugepagesz"))

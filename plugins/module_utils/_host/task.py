@@ -47,6 +47,10 @@ def run_on_host(arguments: dict[str, t.Any], plan: t.Callable[[t.Mapping[str, t.
         result = planned.predict() if task.check_mode else planned.apply()
     except RtvirtError as error:
         task.fail_json(msg=error.message, **error.details)
+    except PermissionError as error:
+        task.fail_json(msg=f"{error.filename}: {error.strerror}: run the task as root (become: true)")
+    except OSError as error:
+        task.fail_json(msg=f"{error.filename or 'the host'}: {error.strerror or error}")
     for warning in result.pop("warnings", ()):
         task.warn(warning)
     task.exit_json(**result)

@@ -27,7 +27,8 @@ VFIO = "vfio-pci"
 _DEVICES = "/sys/bus/pci/devices"
 _PATIENCE = 5.0
 
-_ADDRESS = re.compile(r"(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+#: A domain has more than four digits where a controller of Intel's (VMD) makes one of its own.
+_ADDRESS = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 _CLASS = re.compile(r"[0-9a-f]{2}(?:[0-9a-f]{2}){0,2}")
 
@@ -60,7 +61,7 @@ class Selector:
 
     def fits(self, device: Device) -> bool:
         return (
-            (self.address is None or device.address.endswith(self.address.lower()))
+            (self.address is None or device.address in (self.address.lower(), f"0000:{self.address.lower()}"))
             and (self.id is None or f"{device.vendor}:{device.device}" == self.id.lower())
             and (self.class_code is None or device.class_code.startswith(self.class_code.lower()))
             and (self.driver is None or fnmatch.fnmatchcase(device.driver, self.driver))
@@ -151,15 +152,16 @@ def bind(host: Host, device: Device) -> None:
 
 
 def unbind(host: Host, address: str, driver: str) -> None:
-    """Give a device back.
+    """Give a device back. One that only waits for the next boot, or has its driver again, goes on with that.
 
     :arg driver: the one it had, empty for none. It is named, as vfio-pci may know the device by its ids.
     """
-    if driver:
+    now = host.target(f"{_DEVICES}/{address}/driver")
+    if driver and now in (None, VFIO):
         # Nothing else may have needed it since the boot.
         host.run("modprobe", driver)
         _hand_over(host, address, driver, driver)
-    elif host.target(f"{_DEVICES}/{address}/driver"):
+    elif now == VFIO:
         host.tell(f"{_DEVICES}/{address}/driver/unbind", address)
     host.tell(f"{_DEVICES}/{address}/driver_override", "\n")
 

@@ -299,3 +299,20 @@ def test_the_role_declares_them_and_says_what_waits(bed: Bed, lab: dict[str, t.A
             play(tmp_path, declared(wrong))
     gone = play(tmp_path, declared({"name": lab["name"]}, second, libvirt_network_state="absent"), check=True)
     assert bed.name("net") in [one.name() for one in bed.connection.listAllNetworks()], gone.output
+
+
+def test_an_active_network_gets_another_bridge(bed: Bed, lab: dict[str, t.Any]) -> None:
+    """Its own subnet is not somebody else's."""
+    network(**lab)
+    renamed = {**lab, "bridge": f"rtw{bed.prefix[-6:]}"}
+    assert network(**renamed)["restart_required"] is True
+    assert network(**renamed, allow_restart=True)["actions"] == ["restart"]
+    assert f"name='{renamed['bridge']}'" in text(bed, running=True)
+
+
+def test_a_domain_of_others_is_taken_away_whole(bed: Bed, lab: dict[str, t.Any]) -> None:
+    network(**lab, state="inactive")
+    edited = text(bed).replace("<ip ", "<domain name='x.example' localOnly='yes'/><ip ", 1)
+    bed.connection.networkDefineXML(edited)
+    assert network(**lab, domain="", state="inactive")["changed"] is True
+    assert "<domain" not in text(bed)

@@ -42,6 +42,14 @@ def menu_entries(menu: str) -> list[Entry]:
     return found
 
 
+#: What mounts the root and wakes the machine up (``kernel_arguments.SYSTEMS_OWN``): installers write some of it into
+#: the settings that ours replace.
+_KEPT = (
+    '"$(for one in $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT; do case $one in'
+    """ root=*|rootflags=*|rootfstype=*|resume=*|ro|rw) printf '%s ' "$one";; esac; done)\""""
+)
+
+
 def settings(arguments: t.Iterable[str], *, exact: bool) -> str:
     """Lines for ``/etc/default/grub`` that add arguments to every normal entry.
 
@@ -50,5 +58,5 @@ def settings(arguments: t.Iterable[str], *, exact: bool) -> str:
     """
     ours = " ".join(arguments)
     if exact:
-        return f"GRUB_CMDLINE_LINUX=\nGRUB_CMDLINE_LINUX_DEFAULT={shlex.quote(ours)}\n"
+        return f"GRUB_CMDLINE_LINUX={_KEPT}\nGRUB_CMDLINE_LINUX_DEFAULT={shlex.quote(ours)}\n"
     return f'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT "{shlex.quote(ours)}\n'

@@ -112,7 +112,8 @@ def plan_absent(database: Database, names: t.Collection[str]) -> BridgePlan:
             else:
                 _remove_port(plan, database, port)
         # Others' ports may be such as only this type of bridge has.
-        _set(plan, f"Bridge {name}", row, {"datapath_type": row["datapath_type"]} if others else {})
+        kept = row["datapath_type"] if others else None
+        _set(plan, f"Bridge {name}", row, {"datapath_type": kept} if kept else {})
     return plan
 
 

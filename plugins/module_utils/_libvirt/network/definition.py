@@ -217,6 +217,15 @@ def _set(element: ET.Element, name: str, value: str) -> None:
         element.attrib.pop(name, None)
 
 
+def _write_domain(network: ET.Element, name: str) -> None:
+    """Others' attributes (localOnly) stay, and mean nothing without a name."""
+    if name:
+        _child(network, "domain").set("name", name)
+        return
+    for domain in network.findall("domain"):
+        network.remove(domain)
+
+
 #: Each part's option, and what writes it.
 _PARTS: dict[str, t.Callable[[ET.Element, t.Any], None]] = {
     "mode": _write_mode,
@@ -226,7 +235,7 @@ _PARTS: dict[str, t.Callable[[ET.Element, t.Any], None]] = {
     "vlan": _write_vlan,
     "portgroups": _write_portgroups,
     "mtu": lambda network, size: _write_empty(network, "mtu", {"size": str(size) if size else None}),
-    "domain": lambda network, name: _write_empty(network, "domain", {"name": name}),
+    "domain": _write_domain,
     "ipv4": _write_ipv4,
     "ipv6": lambda network, ip: _write_address(network, "ipv6", ip),
 }

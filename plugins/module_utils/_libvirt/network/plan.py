@@ -15,7 +15,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import is_local
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network import surroundings
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.checks import check_kind
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.definition import declared_on, new_network
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.definition import (
+    declared_on,
+    new_network,
+    own_bridge,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.differences import differences, is_live
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.observing import (
     Network,
@@ -102,7 +106,10 @@ def _check_host(plan: NetworkPlan, others: t.Mapping[str, Network]) -> list[Prob
     options, after = plan.options, t.cast(ET.Element, plan.definition)
     local = is_local(options["uri"])
     neighbours = {name: (other.definition, other.active) for name, other in others.items()}
-    subnets = surroundings.host_subnets() if local else []
+    running = None if plan.existing is None else plan.existing.running
+    # Of a bridge that gets another name, it is the network's own.
+    mine = None if running is None else own_bridge(running)
+    subnets = [one for one in surroundings.host_subnets() if one[0] != mine] if local else []
     problems = surroundings.check_neighbours(options, after, neighbours, subnets)
     if local:
         problems += surroundings.check_bridge(options, after) + surroundings.check_files(options)

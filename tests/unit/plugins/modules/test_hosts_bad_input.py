@@ -486,6 +486,9 @@ TABLE: dict[str, Row] = {
     "a bond": needed(NIC, after(cards, test_vfio.is_in_a_bond), "enp3s0 is part of bond0"),
     "a VLAN": needed(NIC, after(cards, test_vfio.carries_a_vlan), "enp3s0 carries enp3s0.7"),
     "a mounted disk": needed(DISK, after(cards, test_vfio.is_mounted), "nvme0n1p1 is mounted on /"),
+    "a mounted disk of two paths": needed(
+        DISK, after(cards, test_vfio.is_mounted_by_two_paths), "nvme0n1p1 is mounted on /"
+    ),
     "swap": needed(DISK, after(cards, test_vfio.is_swap), "nvme0n1p1 is swap"),
     "a disk under LVM": needed(DISK, after(cards, test_vfio.is_held), "nvme0n1p1 is used by dm-0"),
     "the boot's graphics": needed(
@@ -632,3 +635,16 @@ def test_what_is_right_goes_on_to_the_host(
 def test_the_table_is_as_large_as_was_promised() -> None:
     assert len(TABLE) >= 60
     assert {row.module for row in TABLE.values()} == {module for module, _options, _make in GOOD.values()}
+
+
+def test_a_task_without_root_is_told_what_it_lacks(
+    run: t.Callable[[str, Options, Tree], dict[str, t.Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Tree(tmp_path)
+
+    def closed(*_arguments: t.Any) -> t.NoReturn:
+        raise PermissionError(13, "Permission denied", "/var/lib/rtvirt")
+
+    monkeypatch.setattr(machine, "names", closed)
+    result = run("hugepages", {"pools": [{"size": "2M", "count": 1}]}, machine)
+    assert result["msg"] == "/var/lib/rtvirt: Permission denied: run the task as root (become: true)"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host import host
+from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders import grub_files
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import kernel_cmdline
@@ -430,3 +432,20 @@ def test_boot_loaders_that_are_refused_by_their_names(path: str, name: str, tmp_
 def test_no_boot_loader(tmp_path: Path) -> None:
     with pytest.raises(RtvirtError, match="none of those that are managed here"):
         run(Machine(tmp_path), "quiet")
+
+
+def test_what_ubuntu_s_loader_adds_is_nothing_left_over(tmp_path: Path) -> None:
+    machine = debian(tmp_path)
+    run(machine, "nohz_full=2")
+    machine.put("/proc/cmdline", "BOOT_IMAGE=/vmlinuz root=UUID=1f2e ro quiet nohz_full=2 vt.handoff=7\n")
+    done = run(machine, "nohz_full=2")
+    assert (done["leftover"], done["reboot_required"]) == ([], False)
+
+
+def test_only_ours_leaves_what_mounts_the_root_and_wakes_the_machine() -> None:
+    """As the shell of grub-mkconfig reads it."""
+    given = 'GRUB_CMDLINE_LINUX="resume=/dev/sda2 a=1"\nGRUB_CMDLINE_LINUX_DEFAULT="quiet rootflags=uquota"\n'
+    script = given + grub_files.settings(["nohz_full=2", "x=a b"], exact=True)
+    shown = 'echo "$GRUB_CMDLINE_LINUX|$GRUB_CMDLINE_LINUX_DEFAULT"'
+    ran = subprocess.run(["sh", "-euc", script + shown], check=True, capture_output=True, text=True)
+    assert ran.stdout == "resume=/dev/sda2 rootflags=uquota |nohz_full=2 x=a b\n"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 import typing as t
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class Kernel(Tree):
             self.put(f"{folder}/nr_hugepages", f"{count}\n")
             self.put(f"{folder}/free_hugepages", f"{count - self.used.get((size, node), 0)}\n")
             self.put(f"{folder}/surplus_hugepages", "0\n")
-        for size in (M, G):
+        for size in {size for size, _node in self.counts}:
             total = sum(count for (one, _node), count in self.counts.items() if one == size)
             self.put(f"/sys/kernel/mm/hugepages/hugepages-{size}kB/nr_hugepages", f"{total}\n")
             self.put(f"/sys/kernel/mm/hugepages/hugepages-{size}kB/resv_hugepages", "0\n")
@@ -332,3 +333,13 @@ def test_what_was_not_there_before_the_task(kernel: Kernel, at_boot: str, lackin
     for check in (True, False):
         assert run(kernel, pool("2M", 5, 1), at_boot=at_boot, check=check)["lacking"] == lacking
     assert run(kernel, pool("2M", 5, 1), at_boot=at_boot)["lacking"] == []
+
+
+def test_pools_of_a_node_that_is_gone_are_nothing_to_be_given_back(kernel: Kernel) -> None:
+    run(kernel, *DECLARED)
+    kernel.counts = {(M, 0): 512, (M, 1): 0}
+    for folder in [*kernel.root.glob("sys/devices/system/node/node?/hugepages/hugepages-1048576kB")]:
+        shutil.rmtree(folder)
+    shutil.rmtree(kernel.root / "sys/kernel/mm/hugepages/hugepages-1048576kB")
+    assert run(kernel, state="absent")["changed"]
+    assert kernel.counts[M, 0] == 0

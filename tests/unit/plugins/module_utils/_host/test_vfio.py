@@ -15,6 +15,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host import vfio
 from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import facts_of
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import iommu_vfio
+from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import Selector
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
 
 NIC, SECOND, NEIGHBOUR, BRIDGE, DISK, VGA, VIRTIO = (f"0000:0{bus}:00.0" for bus in (3, 4, 5, 6, 7, 8, 9))
@@ -319,6 +320,17 @@ def is_mounted(machine: Machine) -> None:
     machine.put("/proc/self/mounts", "/dev/nvme0n1p1 / ext4 rw 0 0\n")
 
 
+def is_mounted_by_two_paths(machine: Machine) -> None:
+    """The kernel's own multipath: the disk is a virtual device, its card has a hidden path to it."""
+    block = machine.root / "sys/class/block"
+    (block / "nvme0n1p1").unlink()
+    virtual = "../../devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1"
+    os.symlink(virtual, block / "nvme0n1")
+    os.symlink(f"{virtual}/nvme0n1p1", block / "nvme0n1p1")
+    os.symlink(f"../../devices/pci0000:00/{DISK}/nvme/nvme0/nvme0c0n1", block / "nvme0c0n1")
+    is_mounted(machine)
+
+
 def is_swap(machine: Machine) -> None:
     machine.put("/proc/swaps", "Filename\tType\n/dev/nvme0n1p1 partition 8 0 -2\n")
 
@@ -447,3 +459,24 @@ def test_virtual_functions_and_mediated_devices_are_told(machine: Machine) -> No
     assert (told[NIC]["virtual_functions"], told[NIC]["physical_function"]) == ([SECOND], None)
     assert (told[SECOND]["virtual_functions"], told[SECOND]["physical_function"]) == ([], NIC)
     assert (told[NIC]["mdev_types"], told[SECOND]["mdev_types"]) == (["i915-GVTg_V5_4"], [])
+
+
+def test_one_that_has_its_own_driver_is_not_touched_when_it_is_given_back(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It only waited for the next boot, and somebody uses it since."""
+    run(machine, entry(address=NIC))
+    machine._drive(NIC, "e1000e")
+    told: list[str] = []
+    monkeypatch.setattr(machine, "tell", lambda path, _value: told.append(path.rpartition("/")[2]))
+    assert run(machine, state="absent")["changed"]
+    assert (machine.driver(NIC), told) == ("e1000e", ["driver_override"])
+
+
+def test_an_address_means_one_domain() -> None:
+    """NVMe disks behind Intel's VMD have the domain 10000."""
+    vmd = Device("10000:01:00.0", "8086", "0a54", "010802", "nvme", None, None, ())
+    assert not Selector("x", address="0000:01:00.0").fits(vmd)
+    assert not Selector("x", address="01:00.0").fits(vmd)
+    assert Selector("x", address="10000:01:00.0").fits(vmd)
+    assert list(Selector("x", address="10000:01:00.0").problems()) == []

@@ -259,3 +259,10 @@ def test_the_user_of_qemu_is_what_libvirt_says(switch: Switch, conf: str, owner:
     assert wanted is not None
     assert wanted[0] == (os.getuid() if owner is None else owner)
     assert wanted[1] == (78 if "kvm" in conf else os.getgid())
+
+
+def test_a_bridge_of_others_without_a_type_is_left_alone(switch: Switch) -> None:
+    switch.rows = {"br0": {"datapath_type": ""}}
+    switch.bridges = {"br0": {"eth0": {"type": ""}}}
+    assert run(switch, check=False, state="absent")["changed"] is False
+    assert switch.written == []

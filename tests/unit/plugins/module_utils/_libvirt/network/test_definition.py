@@ -101,7 +101,7 @@ CHANGES: dict[str, tuple[dict[str, t.Any], dict[str, tuple[t.Any, t.Any]]]] = {
         {"device": ""},
         {"forward/@dev": ("eth0", None), "forward/interface[eth0]/@dev": ("eth0", None)},
     ),
-    "no domain": ({"domain": ""}, {"domain/@name": ("lab.example", None)}),
+    "no domain": ({"domain": ""}, {"domain/@localOnly": ("yes", None), "domain/@name": ("lab.example", None)}),
     "larger packets": ({"mtu": 9000}, {"mtu/@size": (None, "9000")}),
     "another size": (
         {"ipv4": {**IPV4, "address": "192.0.2.1/25"}},
