@@ -289,6 +289,22 @@ def test_the_same_in_other_words_is_no_change(bed: Bed, first: dict[str, t.Any],
 # Conflicts
 
 
+def test_what_the_server_leaves_out_is_no_difference(bed: Bed) -> None:
+    """False and empty values of its plain fields are not in its answer, also where they are declared."""
+    declared: dict[str, t.Any] = {
+        "dedicated_cpus": False,
+        "isolate_emulator_thread": False,
+        "node_selector": {},
+        "labels": {},
+        "disks": [{**disk("a"), "disk": {"bus": "virtio", "readonly": False}}],
+        "resources": {"limits": {}},
+        "spec": {"hostname": ""},
+    }
+    run_one(**bed.bare(**declared))
+    assert "dedicatedCpuPlacement" not in bed.pod()["domain"].get("cpu", {})
+    unchanged(bed, **declared)
+
+
 def test_a_field_that_another_has_changed_is_named_and_brought_back(bed: Bed) -> None:
     run_one(**bed.bare(cpu_cores=2))
     bed.edit_pod({"domain": {"cpu": {"cores": 8}}}, manager="somebody")
