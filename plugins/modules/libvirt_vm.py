@@ -329,8 +329,14 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[Manifest]) -> list[VmPlan]:
-    """A plan for each VM. :raises DeclarationError: with the problems of all of them."""
+def plan_all(
+    connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[Manifest], *, placing: bool
+) -> list[VmPlan]:
+    """A plan for each VM.
+
+    :arg placing: whether CPUs are to be placed.
+    :raises DeclarationError: with the problems of all of them.
+    """
     settings = Settings(
         local=is_local(params["uri"]),
         **{
@@ -350,11 +356,11 @@ def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[M
     declared = {domain_name(manifest.document) for manifest in manifests}
     # Others' pins count only where CPUs are to be placed, their files only where some are to be removed, their sockets
     # only where there are any.
-    others_count = needs_placement(params["state"], manifests) or has_sockets(manifests) or params["state"] == "absent"
+    others_count = placing or has_sockets(manifests) or params["state"] == "absent"
     wanted = handles if others_count else handles.keys() & declared
     domains = {name: observe(handles[name]) for name in wanted}
     host, isolated = read_host(connection), isolated_cpus() if settings.local else frozenset()
-    polling = polling_cpus() if settings.local and needs_placement(params["state"], manifests) else frozenset()
+    polling = polling_cpus() if settings.local and placing else frozenset()
     planner = Planner(host, settings, domains, isolated, polling, Hardware(connection, host.arch))
     plans: list[VmPlan] = []
     problems: list[Problem] = []
@@ -368,8 +374,8 @@ def plan_all(connection: t.Any, params: t.Mapping[str, t.Any], manifests: list[M
     return plans
 
 
-def needs_placement(state: str, manifests: list[Manifest]) -> bool:
-    return state != "absent" and any(placement_request(pod_spec(manifest.document)) for manifest in manifests)
+def needs_placement(manifests: list[Manifest]) -> bool:
+    return any(placement_request(pod_spec(manifest.document)) for manifest in manifests)
 
 
 def has_sockets(manifests: list[Manifest]) -> bool:
@@ -401,10 +407,12 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
             removes=leaving and params["delete_volumes"],
             has_pool=params["cpu_pool"] is not None,
         )
+    # Of a VM that is to go, nothing but the name has been checked.
+    placing = params["state"] != "absent" and needs_placement(manifests)
     outcomes: list[Outcome] = []
     with connected(params["uri"]) as connection:
-        with host_lock(needs_placement(params["state"], manifests) and not check_mode):
-            plans = plan_all(connection, params, manifests)
+        with host_lock(placing and not check_mode):
+            plans = plan_all(connection, params, manifests, placing=placing)
             with telling(outcomes):
                 for plan in plans:
                     outcomes.append(predict(plan) if check_mode else define(connection, plan))

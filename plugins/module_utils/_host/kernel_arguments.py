@@ -17,6 +17,7 @@ from collections import Counter
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
 
 __all__ = [
+    "MOUNTING",
     "SYSTEMS_OWN",
     "conflicts",
     "families",
@@ -28,8 +29,11 @@ __all__ = [
     "without",
 ]
 
+#: Names of arguments that mount the root and wake the machine up; an installer may have written them.
+MOUNTING = ("root", "rootflags", "rootfstype", "resume")
+
 #: Arguments that the boot loader, or its tools, put on each line themselves.
-SYSTEMS_OWN = re.compile(r"(root|rootflags|rootfstype|BOOT_IMAGE|initrd|ostree|resume|vt\.handoff)=|ro$|rw$")
+SYSTEMS_OWN = re.compile(rf"({'|'.join(MOUNTING)}|BOOT_IMAGE|initrd|ostree|vt\.handoff)=|ro$|rw$")
 
 #: Arguments that count for what comes after them, and so are never split up.
 _PAIRED = frozenset(("hugepages", "hugepagesz"))

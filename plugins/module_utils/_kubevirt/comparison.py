@@ -40,8 +40,8 @@ _UNIONS: dict[t.Any, tuple[str, ...]] = {
 }
 
 
-#: Fields that the server's answer does not have where they are false, or empty maps: KubeVirt's types (and Kubernetes')
-#: have them as plain values with omitempty.
+#: Fields that the server's answer does not have where they are false, or empty: KubeVirt's types (and Kubernetes') have
+#: them as plain values with omitempty. A label's or selector's empty value is kept, and says something.
 _FALSE_IS_NOTHING = (
     "dedicatedCpuPlacement",
     "default",
@@ -53,6 +53,7 @@ _FALSE_IS_NOTHING = (
     "reservation",
 )
 _EMPTY_IS_NOTHING = ("annotations", "labels", "limits", "matchLabels", "nodeSelector", "requests")
+_NO_TEXT_IS_NOTHING = ("hostname", "priorityClassName", "schedulerName", "subdomain")
 
 
 @dataclass(frozen=True)
@@ -203,8 +204,7 @@ def _is_nothing(declared: t.Any, place: Path) -> bool:
         # Of a CD-ROM, where nothing means true, it is kept.
         return place[-1] in _FALSE_IS_NOTHING or (place[-1] == "readonly" and place[-2] in ("disk", "lun"))
     if declared == "":
-        # Of a claim, no class is not the default class.
-        return place[-1] != "storageClassName"
+        return place[-2:-1] == ("spec",) and place[-1] in _NO_TEXT_IS_NOTHING
     return declared == [] or (declared == {} and place[-1] in _EMPTY_IS_NOTHING)
 
 

@@ -19,6 +19,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record impor
     with_record,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
@@ -60,7 +61,9 @@ def plan_definition(key: objects.Key, document: dict[str, t.Any] | None, live: d
     last = read_record(live)
     comparison = compare(there, declared, last)
     # What is remembered follows what is declared also where nothing differs: it says what is ours to take away.
-    if not comparison.differences and (last is None or last.get("metadata") == declared.get("metadata")):
+    if not comparison.differences and (
+        last is None or last.get("metadata") == secrets.redacted(declared).get("metadata")
+    ):
         return Planned(key, document, live, after=there)
     wanted = {**copied(live), "spec": comparison.merged["spec"]}
     for part in ("labels", "annotations"):

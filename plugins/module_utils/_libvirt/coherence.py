@@ -46,15 +46,15 @@ def _choose_one_boot_order(domain: ET.Element) -> None:
 
 
 def _look_firmware_up_anew(domain: ET.Element, changed: t.Collection[str]) -> None:
-    """The image and the template are libvirt's choice by the firmware's features; the guest's variables stay."""
-    if not any(path.startswith(("os/firmware", "os/@firmware")) for path in changed):
-        return
+    """The image and the template are libvirt's choice by the firmware's features; the guest's variables stay. BIOS has
+    neither."""
     system = domain.find("os")
-    if system is not None and "os/@firmware" in changed and system.get("firmware") is None:
-        # BIOS has neither.
-        for element in system.findall("loader") + system.findall("nvram"):
+    if system is None or not any(path.startswith(("os/firmware", "os/@firmware")) for path in changed):
+        return
+    for element in system.findall("loader") + system.findall("nvram"):
+        if "os/@firmware" in changed and system.get("firmware") is None:
             system.remove(element)
-    for element in domain.findall("os/loader") + domain.findall("os/nvram"):
+            continue
         for attribute in ("type", "readonly", "template"):
             element.attrib.pop(attribute, None)
         if element.tag == "loader":

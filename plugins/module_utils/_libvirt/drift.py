@@ -155,9 +155,10 @@ def _merge_child(
         current = _renamed(live, complete, target, where, changes)
     if target is None:
         # What is ruled out is all of its kind.
-        for gone in live.findall(wanted.tag) if wanted.get(ABSENT) else [] if current is None else [current]:
-            live.remove(gone)
-            changes.append(Change("/".join(where), _text(gone), None))
+        only = [] if current is None else [current]
+        for element in live.findall(wanted.tag) if wanted.get(ABSENT) else only:
+            live.remove(element)
+            changes.append(Change("/".join(where), _text(element), None))
     elif current is None:
         live.append(copy.deepcopy(target))
         changes.append(Change("/".join(where), None, _text(target)))

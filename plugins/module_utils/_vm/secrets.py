@@ -62,6 +62,9 @@ def is_hash(value: t.Any) -> bool:
 def redacted(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """A VirtualMachine with cloud-init's data as hashes."""
     result: dict[str, t.Any] = copied(dict(document))
+    annotations = mapping_at(result, "metadata", "annotations")
+    if isinstance(annotations.get(KUBECTL_RECORD), str) and not is_hash(annotations[KUBECTL_RECORD]):
+        annotations[KUBECTL_RECORD] = hashed(annotations[KUBECTL_RECORD])
     for source in cloud_init_sources(pod_spec(result)).values():
         for key in _DATA:
             # A record's manifest that is declared again stands for the same data.

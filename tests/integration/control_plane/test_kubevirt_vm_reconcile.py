@@ -305,6 +305,14 @@ def test_what_the_server_leaves_out_is_no_difference(bed: Bed) -> None:
     unchanged(bed, **declared)
 
 
+def test_an_empty_value_of_a_label_or_a_selector_is_one(bed: Bed) -> None:
+    run_one(**bed.bare(node_selector={"a": "b"}, labels={"a": "b"}))
+    more = {"node_selector": {"a": "b", "node-role.kubernetes.io/worker": ""}, "labels": {"a": "b", "empty": ""}}
+    assert run_one(**bed.bare(**more))["changed"] is True
+    assert bed.pod()["nodeSelector"]["node-role.kubernetes.io/worker"] == ""
+    unchanged(bed, **more)
+
+
 def test_a_field_that_another_has_changed_is_named_and_brought_back(bed: Bed) -> None:
     run_one(**bed.bare(cpu_cores=2))
     bed.edit_pod({"domain": {"cpu": {"cores": 8}}}, manager="somebody")

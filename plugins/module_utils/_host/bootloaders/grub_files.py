@@ -14,7 +14,7 @@ import shlex
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Entry
-from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import split
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import MOUNTING, split
 
 __all__ = ["menu_entries", "settings"]
 
@@ -42,11 +42,10 @@ def menu_entries(menu: str) -> list[Entry]:
     return found
 
 
-#: What mounts the root and wakes the machine up (``kernel_arguments.SYSTEMS_OWN``): installers write some of it into
-#: the settings that ours replace.
+#: Of the settings that ours replace, what has to stay: in the words of the shell that reads them.
 _KEPT = (
     '"$(for one in $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT; do case $one in'
-    """ root=*|rootflags=*|rootfstype=*|resume=*|ro|rw) printf '%s ' "$one";; esac; done)\""""
+    f""" {"|".join(f"{name}=*" for name in MOUNTING)}|ro|rw) printf '%s ' "$one";; esac; done)\""""
 )
 
 

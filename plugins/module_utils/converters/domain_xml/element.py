@@ -70,9 +70,9 @@ def container(tag: str, *children: Child) -> ET.Element | None:
     return element if len(element) else None
 
 
-def absent(tag: str, attributes: t.Mapping[str, t.Any] | None = None) -> ET.Element:
-    """The mark that an element is ruled out."""
-    return el(tag, {**(attributes or {}), ABSENT: "yes"})
+def absent(tag: str) -> ET.Element:
+    """The mark that elements of a kind are ruled out."""
+    return el(tag, {ABSENT: "yes"})
 
 
 def switched(tag: str, value: t.Any) -> ET.Element | None:

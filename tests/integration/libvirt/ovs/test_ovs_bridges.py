@@ -81,6 +81,16 @@ def test_what_others_have_made_stays(tmp_path: Path) -> None:
     assert "rtvirt" not in switch.vsctl("list", "Interface", "theirs")
 
 
+def test_a_bridge_of_others_without_a_type_is_left_alone(tmp_path: Path) -> None:
+    """As an ordinary one is, with a port of the kernel."""
+    switch.vsctl("add-br", "br-theirs", "--", "add-port", "br-theirs", "theirs")
+    ovs_bridges.run(**declared(tmp_path, port("vh-a")))
+    assert ovs_bridges.run(state="absent")["removed"] == ["bridge br-test"]
+    written = switch.written()
+    assert ovs_bridges.run(state="absent")["changed"] is False
+    assert (switch.written(), switch.vsctl("list-ports", "br-theirs")) == (written, "theirs")
+
+
 def test_another_socket_of_a_port_that_lives_takes_effect(tmp_path: Path) -> None:
     with Listener(tmp_path / "first") as first:
         ovs_bridges.run(**declared(tmp_path, port("vh-a", socket=f"{tmp_path}/first", tag=5)))

@@ -240,6 +240,8 @@ def test_what_the_server_leaves_out_is_no_difference(declared: Tree) -> None:
     [
         {"disks": [{"name": "cd", "cdrom": {"readonly": False}}]},
         {"storageClassName": ""},
+        {"nodeSelector": {"node-role.kubernetes.io/worker": ""}},
+        {"nodeSelector": {"hostname": ""}},
         {"acpi": {"enabled": False}},
         {"rng": {}},
     ],

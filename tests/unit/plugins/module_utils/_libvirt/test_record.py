@@ -17,7 +17,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import
     read_record,
     write_record,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import redacted
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import hashed, redacted
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
 
 SECRET = "hunter2"
@@ -125,3 +125,12 @@ def test_the_schema_of_libvirt_lets_the_record_in(convert: t.Callable[..., t.Any
     domain = convert({}).complete
     write_record(domain, Record({"metadata": {"name": "vm1"}}, ("/srv/a.img",)))
     assert schema.validate(etree.fromstring(ET.tostring(domain))), schema.error_log
+
+
+def test_what_kubectl_left_is_remembered_as_a_hash() -> None:
+    """It holds cloud-init's data as text."""
+    key = "kubectl.kubernetes.io/last-applied-configuration"
+    document = {"metadata": {"name": "vm1", "annotations": {key: "userData: hunter2", "a": "b"}}}
+    kept = redacted(document)["metadata"]["annotations"]
+    assert kept == {key: hashed("userData: hunter2"), "a": "b"}
+    assert redacted({"metadata": {"annotations": kept}})["metadata"]["annotations"] == kept
