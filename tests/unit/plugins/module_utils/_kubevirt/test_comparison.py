@@ -247,7 +247,7 @@ def test_what_the_server_leaves_out_is_no_difference(declared: Tree) -> None:
     ],
 )
 def test_what_the_server_keeps_is_one(declared: Tree) -> None:
-    live = {"disks": [{"name": "cd", "cdrom": {}}], "acpi": {}}
+    live = {"disks": [{"name": "cd", "cdrom": {}}], "acpi": {}, "nodeSelector": {}}
     assert len(compare(spec(**live), spec(**declared), None).differences) == 1
 
 
