@@ -294,7 +294,8 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import (
     read_host,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.planner import Planner
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.power import Waits, apply_power
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_outcome, diff_of
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_result

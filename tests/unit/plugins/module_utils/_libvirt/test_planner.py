@@ -19,7 +19,8 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains impor
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import Planner, VmPlan
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.planner import Planner
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import read_record
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import apply_volume
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
