@@ -30,7 +30,8 @@ options:
   state:
     description:
       - V(present) has the arguments beside those of others, V(absent) removes what the owner has set.
-      - V(exact) leaves nothing but the arguments and what the boot loader itself puts there (C(root) and the like).
+      - V(exact) leaves nothing but the arguments, what the boot loader itself puts there, and what the initial RAM disk
+        finds the root by (C(root), C(resume), C(rd.luks.uuid), C(rd.lvm.lv), C(ip) and the like).
         What it removes comes back with V(present) or V(absent).
     type: str
     choices: [present, absent, exact]

@@ -29,11 +29,19 @@ __all__ = [
     "without",
 ]
 
-#: Names of arguments that mount the root and wake the machine up; an installer may have written them.
-MOUNTING = ("root", "rootflags", "rootfstype", "resume")
+#: Names of arguments by which the initial RAM disk finds the root and wakes the machine up; an installer may have
+#: written them. Those with a star are families.
+#: Source: dracut.cmdline(7), systemd-cryptsetup-generator(8), initramfs-tools(7).
+MOUNTING = (
+    *("root", "rootflags", "rootfstype", "resume", "resume_offset", "boot"),
+    *("cryptopts", "luks.*", "rd.luks.*", "rd.lvm.*", "rd.md.*", "rd.dm.*"),
+    *("ip", "netroot", "nfsroot", "rd.neednet", "rd.iscsi.*"),
+)
 
 #: Arguments that the boot loader, or its tools, put on each line themselves.
-SYSTEMS_OWN = re.compile(rf"({'|'.join(MOUNTING)}|BOOT_IMAGE|initrd|ostree|vt\.handoff)=|ro$|rw$")
+SYSTEMS_OWN = re.compile(
+    rf"({'|'.join(MOUNTING)}|BOOT_IMAGE|initrd|ostree|vt.handoff)=|ro$|rw$".replace(".", r"\.").replace("*", "[^=]*")
+)
 
 #: Arguments that count for what comes after them, and so are never split up.
 _PAIRED = frozenset(("hugepages", "hugepagesz"))

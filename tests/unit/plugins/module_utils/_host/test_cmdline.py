@@ -444,8 +444,9 @@ def test_what_ubuntu_s_loader_adds_is_nothing_left_over(tmp_path: Path) -> None:
 
 def test_only_ours_leaves_what_mounts_the_root_and_wakes_the_machine() -> None:
     """As the shell of grub-mkconfig reads it."""
-    given = 'GRUB_CMDLINE_LINUX="resume=/dev/sda2 a=1"\nGRUB_CMDLINE_LINUX_DEFAULT="quiet rootflags=uquota"\n'
+    given = 'GRUB_CMDLINE_LINUX="resume=/dev/sda2 rd.luks=1 rd.luks.uuid=1f a=1"\n'
+    given += 'GRUB_CMDLINE_LINUX_DEFAULT="quiet ip=dhcp ipv6.disable=1"\n'
     script = given + grub_files.settings(["nohz_full=2", "x=a b"], exact=True)
     shown = 'echo "$GRUB_CMDLINE_LINUX|$GRUB_CMDLINE_LINUX_DEFAULT"'
     ran = subprocess.run(["sh", "-euc", script + shown], check=True, capture_output=True, text=True)
-    assert ran.stdout == "resume=/dev/sda2 rootflags=uquota |nohz_full=2 x=a b\n"
+    assert ran.stdout == "resume=/dev/sda2 rd.luks.uuid=1f ip=dhcp |nohz_full=2 x=a b\n"
