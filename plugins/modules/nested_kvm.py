@@ -24,7 +24,7 @@ options:
     default: true
   state:
     description:
-      - V(absent) leaves it to the kernel's own default, which is yes since Linux 4.20.
+      - V(absent) leaves it to other files of modprobe.d, or to the kernel's own default, which is yes since Linux 4.20.
     type: str
     choices: [present, absent]
     default: present
@@ -50,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 module:
-  description: KVM's module of this host's CPU.
+  description: KVM's module of this host's CPU, null where it cannot run guests.
   type: str
   returned: success
   sample: kvm_intel

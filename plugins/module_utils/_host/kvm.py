@@ -10,7 +10,9 @@ and cannot be written.
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import dataclass
+from posixpath import basename
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
@@ -45,7 +47,7 @@ class NestedPlan:
     :ivar now: whether they may, None where the module is not loaded.
     """
 
-    module: str
+    module: str | None
     settings: SettingsPlan
     wanted: bool
     now: bool | None
@@ -57,19 +59,35 @@ class NestedPlan:
 
 
 def plan_nested(host: Host, wanted: bool | None) -> NestedPlan:
-    """:arg wanted: None to leave it to the kernel, whose own default is yes.
+    """:arg wanted: None to leave it to others, or to the kernel, whose own default is yes.
 
-    :raises DeclarationError: for a CPU that cannot run guests, and where somebody else sets it already.
+    :raises DeclarationError: for a CPU that cannot run guests, and where somebody else sets it already. Not where it is
+        left to others: a host may have lost what it had when our file was written.
     """
-    module = _module(host)
-    other = next(iter(set_by_others(host, f"{module}.nested", (_FILE,))), None)
-    if other is not None and wanted is not None:
-        raise DeclarationError([Problem("enabled", f"{other} sets nested of {module} already: let one of them set it")])
-    text = None if wanted is None else signed("nested_kvm", f"options {module} nested={int(wanted)}\n")
-    later = wanted is not False
-    settings = plan_settings(host, _RECORD, Settings({} if text is None else {_FILE: text}))
-    reload = plan_reload(host, {f"{module}.nested": str(int(later))})
+    module = cpus_module(host)
+    others = set_by_others(host, f"{module}.nested", (_FILE,))
+    if wanted is not None:
+        _check(module, others)
+    text = signed("nested_kvm", f"options {module} nested={int(bool(wanted))}\n")
+    settings = plan_settings(host, _RECORD, Settings({} if wanted is None else {_FILE: text}))
+    later = _set(others) if wanted is None else wanted
+    reload = plan_reload(host, {f"{module}.nested": str(int(later))} if module else {})
     return NestedPlan(module, settings, later, nested(host, module), reload)
+
+
+def _check(module: str | None, others: t.Mapping[str, str]) -> None:
+    if module is None:
+        message = "this host's CPU cannot run guests (no vmx or svm), or its firmware has that switched off"
+        raise DeclarationError([Problem("enabled", f"{message}: switch it on there, or leave this out")])
+    if others:
+        message = f"{next(iter(others))} sets nested of {module} already: let one of them set it"
+        raise DeclarationError([Problem("enabled", message)])
+
+
+def _set(files: t.Mapping[str, str]) -> bool:
+    """What modprobe gives the module: of files in several folders the last by its name counts."""
+    last = max(files, key=basename, default=None)
+    return last is None or files[last] not in ("0", "N", "n")
 
 
 def apply_nested(host: Host, plan: NestedPlan) -> bool | None:
@@ -80,7 +98,7 @@ def apply_nested(host: Host, plan: NestedPlan) -> bool | None:
 
     def tell() -> None:
         # A run that was cut off may have left the module out.
-        if plan.reload.module or (plan.settings.unfinished and plan.now is None):
+        if plan.module and (plan.reload.module or (plan.settings.unfinished and plan.now is None)):
             load_anew(host, plan.module)
 
     if plan.changed:
@@ -88,15 +106,6 @@ def apply_nested(host: Host, plan: NestedPlan) -> bool | None:
     return nested(host, plan.module)
 
 
-def nested(host: Host, module: str) -> bool | None:
+def nested(host: Host, module: str | None) -> bool | None:
     """Whether nesting is on now, None where the module is not loaded."""
-    return loaded_value(host, f"{module}.nested") == "1" if is_loaded(host, module) else None
-
-
-def _module(host: Host) -> str:
-    """:raises DeclarationError: for a CPU that cannot run guests."""
-    module = cpus_module(host)
-    if module is None:
-        message = "this host's CPU cannot run guests (no vmx or svm), or its firmware has that switched off"
-        raise DeclarationError([Problem("enabled", f"{message}: switch it on there, or leave this out")])
-    return module
+    return loaded_value(host, f"{module}.nested") == "1" if module and is_loaded(host, module) else None

@@ -16,6 +16,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import nes
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree, carry_out
 
 FILE = "/etc/modprobe.d/zz-rtvirt-nested.conf"
+OTHERS = "/etc/modprobe.d/kvm.conf"
 
 
 class Machine(Tree):
@@ -43,7 +44,8 @@ class Machine(Tree):
                 return Ran(1, "", f"modprobe: FATAL: Module {self.module} is in use.")
             shutil.rmtree(self.root / f"sys/module/{self.module}")
             return Ran(0, "", "")
-        off = "nested=0" in (self.read(FILE) or "")
+        given = "\n".join(self.read(path) or "" for path in (OTHERS, FILE))
+        off = f"options {self.module} nested=0" in given.splitlines()
         self.load({"kvm_intel": "NY", "kvm_amd": "01"}[self.module][not off])
         return Ran(0, "", "")
 
@@ -134,3 +136,32 @@ def test_a_file_that_says_nothing_of_it(tmp_path: Path, line: str) -> None:
     machine = Machine(tmp_path)
     machine.put("/etc/modprobe.d/kvm.conf", f"{line}\n")
     assert run(machine)["nested"]
+
+
+def test_left_to_a_file_of_somebody_else(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, loaded="Y")
+    run(machine)
+    machine.put(OTHERS, "options kvm_intel nested=0\n")
+    done = run(machine, state="absent")
+    assert (done["changed"], done["nested"], done["reboot_required"], machine.read(FILE)) == (True, False, False, None)
+    assert not run(machine, state="absent")["changed"]
+
+
+def test_left_to_the_last_file_by_name(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, loaded="N")
+    machine.put("/usr/lib/modprobe.d/zz-vendor.conf", "options kvm_intel nested=N\n")
+    machine.put(OTHERS, "options kvm_intel nested=1\n")
+    assert not run(machine, state="absent")["changed"]
+
+
+def test_a_cpu_that_can_run_guests_no_more(tmp_path: Path) -> None:
+    """As of a VM that was moved: its file goes all the same."""
+    machine = Machine(tmp_path, loaded="Y")
+    run(machine)
+    machine.put("/proc/cpuinfo", "processor : 0\nflags\t\t: fpu sse\n")
+    shutil.rmtree(tmp_path / "sys/module/kvm_intel")
+    done = run(machine, state="absent")
+    assert (done["changed"], done["module"], done["nested"], done["reboot_required"]) == (True, None, None, False)
+    assert machine.read(FILE) is None
+    with pytest.raises(DeclarationError, match="cannot run guests"):
+        run(machine)
