@@ -21,7 +21,17 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.device_use impor
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device, in_the_way, read_devices
 
-__all__ = ["VFIO", "Selector", "bind", "driverctl_override", "has_iommu", "remaps_interrupts", "select", "unbind"]
+__all__ = [
+    "VFIO",
+    "Selector",
+    "back",
+    "bind",
+    "driverctl_override",
+    "has_iommu",
+    "remaps_interrupts",
+    "select",
+    "unbind",
+]
 
 VFIO = "vfio-pci"
 _DEVICES = "/sys/bus/pci/devices"
@@ -151,17 +161,25 @@ def bind(host: Host, device: Device) -> None:
     _hand_over(host, device.address, VFIO, VFIO)
 
 
-def unbind(host: Host, address: str, driver: str) -> None:
-    """Give a device back. One that only waits for the next boot, or has its driver again, goes on with that.
+def back(host: Host, address: str, driver: str) -> tuple[str, str]:
+    """The driver that a device has, and the one that it will have when it is given back; empty for none.
 
-    :arg driver: the one it had, empty for none. It is named, as vfio-pci may know the device by its ids.
+    One that only waits for the next boot, or has its driver again, goes on with that.
+
+    :arg driver: the one it had before us.
     """
-    now = host.target(f"{_DEVICES}/{address}/driver")
-    if driver and now in (None, VFIO):
+    now = host.target(f"{_DEVICES}/{address}/driver") or ""
+    return now, driver if now in ("", VFIO) and host.exists(f"{_DEVICES}/{address}") else now
+
+
+def unbind(host: Host, address: str, driver: str) -> None:
+    """Give a device back, as :func:`back` has it. Its driver is named, as vfio-pci may know the device by its ids."""
+    now, after = back(host, address, driver)
+    if after != now and after:
         # Nothing else may have needed it since the boot.
-        host.run("modprobe", driver)
-        _hand_over(host, address, driver, driver)
-    elif now == VFIO:
+        host.run("modprobe", after)
+        _hand_over(host, address, after, after)
+    elif after != now:
         host.tell(f"{_DEVICES}/{address}/driver/unbind", address)
     host.tell(f"{_DEVICES}/{address}/driver_override", "\n")
 

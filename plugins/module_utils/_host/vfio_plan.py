@@ -24,6 +24,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import 
 from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import (
     VFIO,
     Selector,
+    back,
     bind,
     driverctl_override,
     has_iommu,
@@ -54,7 +55,7 @@ class VfioPlan:
     :ivar devices: all that are declared, as they are.
     :ivar bound: those that vfio-pci gets now.
     :ivar staged: those that it gets with the next boot: the IOMMU is not in use yet, or that is how ids work.
-    :ivar returned: address -> driver of those that go back.
+    :ivar returned: address -> driver now, and afterwards, of those that go back.
     :ivar first: address -> driver of before the first run.
     :ivar kernel_args: ids for a vfio-pci that is built in.
     :ivar remarks: what the user should know.
@@ -63,7 +64,7 @@ class VfioPlan:
     devices: tuple[Device, ...]
     bound: tuple[Device, ...]
     staged: tuple[Device, ...]
-    returned: dict[str, str]
+    returned: dict[str, tuple[str, str]]
     settings: SettingsPlan
     first: dict[str, str]
     recorded: tuple[FileChange, ...]
@@ -83,7 +84,7 @@ def plan_vfio(host: Host, selectors: t.Sequence[Selector], method: Method = "dri
     if method == "ids":
         _check_ids(host, devices, others)
     first = {device.address: before.get(device.address, device.driver) for device in devices}
-    returned = {address: driver for address, driver in before.items() if address not in first}
+    returned = {address: back(host, address, driver) for address, driver in before.items() if address not in first}
     _check_holders(host, returned)
     unbound = [device for device in devices if device.driver != VFIO]
     now = method == "driver_override" and has_iommu(host) is True
@@ -154,10 +155,10 @@ def apply_vfio(host: Host, plan: VfioPlan) -> None:
     host.apply(record_changes(host, _RECORD, {"drivers": {**plan.first, **before}}))
     if plan.settings.changed:
         _write_files(host, plan.settings)
-    for address, driver in plan.returned.items():
+    for address in plan.returned:
         # One that was taken out of the machine meanwhile is nobody's any more.
         if host.exists(f"/sys/bus/pci/devices/{address}"):
-            unbind(host, address, driver)
+            unbind(host, address, before[address])
     if plan.bound:
         host.must_run("modprobe", VFIO)
     for device in plan.bound:

@@ -69,10 +69,10 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
 def _described(plan: VfioPlan) -> Result:
     staged = {device.address for device in plan.staged}
     after = {device.address: device.driver if device.address in staged else VFIO for device in plan.devices}
-    before = {**{device.address: device.driver for device in plan.devices}, **dict.fromkeys(plan.returned, VFIO)}
-    changes = {address: (old, {**after, **plan.returned}[address]) for address, old in sorted(before.items())}
+    pairs = {**{device.address: (device.driver, after[device.address]) for device in plan.devices}, **plan.returned}
     texts = [
-        "".join(f"{address}: {pair[side] or 'no driver'}\n" for address, pair in changes.items()) for side in (0, 1)
+        "".join(f"{address}: {pair[side] or 'no driver'}\n" for address, pair in sorted(pairs.items()))
+        for side in (0, 1)
     ]
     return {
         "changed": plan.changed,
