@@ -25,7 +25,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity impo
     step_of,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT, rules_out
 
 __all__ = ["reconcile"]
 
@@ -153,6 +153,9 @@ def _merge_child(
         current = ET.SubElement(live, wanted.tag) if current is None else current
     elif current is None and target is not None:
         current = _renamed(live, complete, target, where, changes)
+    elif target is None and current is not None and rules_out(wanted):
+        # One attribute is; what others have beside it stays.
+        target = ET.Element(wanted.tag)
     if target is None:
         # What is ruled out is all of its kind.
         only = [] if current is None else [current]

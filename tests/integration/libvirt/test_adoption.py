@@ -140,6 +140,35 @@ def test_one_declared_difference_is_the_only_change(bed: Bed, machine: str) -> N
     assert (again["changed"], again["adopted"]) == (False, False)
 
 
+def test_one_queue_is_declared_of_devices_that_have_more(bed: Bed) -> None:
+    """What others have beside them stays."""
+    foreign(bed, "q35")
+    driver = "<driver name='vhost' queues='4' rx_queue_size='512'/>"
+    bed.edit(("<model type='virtio'/>", f"<model type='virtio'/>{driver}"), ("cache='none'", "cache='none' queues='2'"))
+    declared = {**what_it_has(bed, "q35"), "multiqueue": False, "block_multiqueue": False}
+    result = run_one(**declared)
+    assert sorted((change["path"], change["before"], change["after"]) for change in result["changes"]) == [
+        ("devices/disk[own]/driver/@queues", "2", None),
+        ("devices/interface[lan]/driver/@queues", "4", None),
+    ]
+    after = bed.xml().find("devices/interface[@type='bridge']/driver")
+    assert after is not None
+    assert after.attrib == {"name": "vhost", "rx_queue_size": "512"}
+    assert run_one(**declared)["changed"] is False
+
+
+def test_bios_is_declared_of_a_domain_with_efi(bed: Bed) -> None:
+    foreign(bed, "q35")
+    bed.edit(("<os>", "<os firmware='efi'>"))
+    declared = {**what_it_has(bed, "q35"), "firmware": {"bootloader": "bios"}}
+    result = run_one(**declared)
+    assert [(change["path"], change["before"], change["after"]) for change in result["changes"]] == [
+        ("os/@firmware", "efi", None)
+    ]
+    assert bed.xml().find("os/loader") is None
+    assert run_one(**declared)["changed"] is False
+
+
 def tostring(element: ET.Element) -> bytes:
     element.tail = None
     return ET.tostring(element)

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import bus_of, target_kind
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import io_threads
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
+    ABSENT,
     Context,
     alias,
     el,
@@ -58,7 +59,7 @@ def disk_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element |
     elements: list[ET.Element | None] = []
     for disk in disks:
         volume = volumes.get(disk["name"], {})
-        queues = context.vcpus if devices.get("blockMultiQueue") and bus_of(disk) == "virtio" else None
+        queues = _queues(devices, context) if bus_of(disk) == "virtio" else None
         elements.append(_disk(disk, volume, targets[disk["name"]], queues, threads.get(disk["name"]), context))
     on_scsi = sum(bus_of(disk) == "scsi" for disk in disks)
     elements += [_scsi_controller(index, devices, context) for index in range(-(-on_scsi // _SCSI_UNITS))]
@@ -94,7 +95,7 @@ def _disk(
     disk: dict[str, t.Any],
     volume: dict[str, t.Any],
     target: str,
-    queues: int | None,
+    queues: int | str | None,
     thread: int | None,
     context: Context,
 ) -> ET.Element:
@@ -122,7 +123,7 @@ def _driver(
     disk: dict[str, t.Any],
     kind: str,
     volume: dict[str, t.Any],
-    queues: int | None,
+    queues: int | str | None,
     thread: int | None,
     context: Context,
 ) -> ET.Element:
@@ -150,8 +151,14 @@ def _block_size(given: dict[str, t.Any] | None) -> ET.Element | None:
     return el("blockio", {"logical_block_size": custom["logical"], "physical_block_size": custom["physical"]})
 
 
+def _queues(devices: dict[str, t.Any], context: Context) -> int | str | None:
+    """Queues of a virtio disk, or of the controller of SCSI ones."""
+    multiqueue = devices.get("blockMultiQueue")
+    return None if multiqueue is None else context.vcpus if multiqueue else ABSENT
+
+
 def _scsi_controller(index: int, devices: dict[str, t.Any], context: Context) -> ET.Element:
-    queues = context.vcpus if devices.get("blockMultiQueue") else None
+    queues = _queues(devices, context)
     return el(
         "controller",
         {"type": "scsi", "index": index, "model": "virtio-scsi"},

@@ -19,12 +19,14 @@ __all__ = [
     "device_name",
     "el",
     "kib",
+    "rules_out",
     "strip_absent",
     "switched",
     "yes_no",
 ]
 
-#: Attribute of an element that stands for "this must not be there": the declaration rules it out.
+#: Attribute of an element that stands for "this must not be there": the declaration rules it out. Also the value of an
+#: attribute that is ruled out.
 ABSENT = "rtvirt-absent"
 
 Child = t.Union[ET.Element, str, None]
@@ -81,13 +83,20 @@ def switched(tag: str, value: t.Any) -> ET.Element | None:
 
 
 def strip_absent(root: ET.Element) -> ET.Element:
-    """Take the marks of ruled out elements out of a tree, in place, and the parents that held nothing else."""
+    """Take the marks of what is ruled out out of a tree, in place, and the elements that held nothing else."""
     for child in list(root):
-        held = len(child)
+        held = len(child) or rules_out(child)
         strip_absent(child)
         if child.get(ABSENT) or (held and not len(child) and not child.attrib):
             root.remove(child)
+    for name in [name for name, value in root.items() if value == ABSENT]:
+        del root.attrib[name]
     return root
+
+
+def rules_out(element: ET.Element) -> bool:
+    """Whether an element has a mark that one of its attributes is ruled out."""
+    return ABSENT in element.attrib.values()
 
 
 def alias(kind: str, name: str) -> ET.Element:

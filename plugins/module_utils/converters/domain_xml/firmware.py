@@ -8,6 +8,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
+    ABSENT,
     Context,
     absent,
     container,
@@ -46,12 +47,12 @@ def _os(domain: dict[str, t.Any], context: Context) -> ET.Element | None:
         )
         if value is not None
     ]
-    attributes = {"firmware": "efi" if efi is not None else None}
+    attributes = {"firmware": "efi" if efi is not None else ABSENT if bios is not None else None}
     kind = el("type", {"arch": context.arch, "machine": machine}, "hvm") if machine is not None else None
     children: list[ET.Element | None] = [kind, *_secure_boot(secure), *kernel]
     if bios is not None and bios.get("useSerial") is not None:
         children.append(el("bios", {"useserial": yes_no(bios["useSerial"])}))
-    if efi is None and not any(child is not None for child in children):
+    if not any(attributes.values()) and not any(child is not None for child in children):
         return None
     return el("os", attributes, *children)
 

@@ -8,6 +8,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
+    ABSENT,
     Context,
     alias,
     el,
@@ -24,19 +25,20 @@ def interface_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Elem
     networks = {network["name"]: network for network in spec.get("networks") or []}
     multiqueue = devices.get("networkInterfaceMultiqueue")
     return [
-        _interface(interface, networks.get(interface["name"], {}), bool(multiqueue), context)
+        _interface(interface, networks.get(interface["name"], {}), multiqueue, context)
         for interface in devices.get("interfaces") or []
     ]
 
 
 def _interface(
-    interface: dict[str, t.Any], network: dict[str, t.Any], multiqueue: bool, context: Context
+    interface: dict[str, t.Any], network: dict[str, t.Any], multiqueue: bool | None, context: Context
 ) -> ET.Element:
     kind, source = _source(network.get("libvirt"))
     model = interface.get("model")
     mac = interface.get("macAddress")
     # Queues are the kernel's tap queues, or the switch's: user-mode networking has none.
-    queues = min(context.vcpus, _MAX_QUEUES) if multiqueue and kind != "user" and model in (None, "virtio") else None
+    able = kind != "user" and model in (None, "virtio")
+    queues = None if multiqueue is None or not able else min(context.vcpus, _MAX_QUEUES) if multiqueue else 1
     state = interface.get("state")
     return el(
         "interface",
@@ -56,7 +58,7 @@ def _driver(vhostuser: dict[str, t.Any], queues: int | None) -> ET.Element | Non
     mergeable = vhostuser.get("mrgRxbuf")
     attributes = {
         # A single one is what libvirt leaves out.
-        "queues": None if queues == 1 else queues,
+        "queues": ABSENT if queues == 1 else queues,
         "rx_queue_size": vhostuser.get("rxQueueSize"),
         "tx_queue_size": vhostuser.get("txQueueSize"),
     }

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import bus_of
+
 __all__ = ["assign", "thread_count"]
 
 
 def assign(spec: t.Mapping[str, t.Any], vcpus: int) -> dict[str, int]:
     """I/O thread (from 1) of each virtio disk that has one, by the disk's name."""
     domain = spec.get("domain") or {}
-    disks = [disk for disk in (domain.get("devices") or {}).get("disks") or [] if _on_virtio(disk)]
+    disks = [disk for disk in (domain.get("devices") or {}).get("disks") or [] if bus_of(disk) == "virtio"]
     own = [disk["name"] for disk in disks if disk.get("dedicatedIOThread")]
     pooled = [disk["name"] for disk in disks if not disk.get("dedicatedIOThread")]
     policy = domain.get("ioThreadsPolicy")
@@ -43,7 +45,3 @@ def _pool_size(domain: t.Mapping[str, t.Any], policy: str | None, vcpus: int, di
         isolated = (domain.get("cpu") or {}).get("isolateEmulatorThread")
         return 1 if isolated else max(1, min(disks, 2 * vcpus))
     return 1 if policy == "shared" or disks else 0
-
-
-def _on_virtio(disk: t.Mapping[str, t.Any]) -> bool:
-    return ((disk.get("disk") or {}).get("bus")) == "virtio"

@@ -242,3 +242,8 @@ def test_io_threads(spec: dict[str, t.Any], vcpus: int, threads: list[int], coun
     assigned = io_threads.assign(spec, vcpus)
     assert [assigned[name] for name in sorted(assigned)] == threads
     assert io_threads.thread_count(spec, vcpus) == count
+
+
+def test_a_lun_of_virtio_has_an_io_thread() -> None:
+    disks = [{"name": name, kind: {"bus": bus}} for name, kind, bus in (("a", "lun", "virtio"), ("b", "disk", "scsi"))]
+    assert io_threads.assign({"domain": {"devices": {"disks": disks}, "ioThreadsPolicy": "shared"}}, 1) == {"a": 1}

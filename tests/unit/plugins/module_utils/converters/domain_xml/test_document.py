@@ -118,6 +118,7 @@ def declared_text(options: dict[str, t.Any]) -> str:
             f'<domain type="kvm"><devices><graphics {ABSENT}="yes" /><video {ABSENT}="yes" /></devices></domain>',
         ),
         ({"autoattach_pod_interface": False}, '<domain type="kvm" />'),
+        ({"firmware": {"bootloader": "bios"}}, f'<domain type="kvm"><os firmware="{ABSENT}" /></domain>'),
     ],
 )
 def test_nothing_but_what_is_declared_is_in_the_declared_document(options: dict[str, t.Any], text: str) -> None:
@@ -153,6 +154,8 @@ def test_text_is_indented_like_libvirts_and_says_the_same(convert: Convert) -> N
 def test_marks_are_taken_out_however_deep() -> None:
     root = el("a", None, el("b", None, absent("c"), el("d")), absent("e"))
     assert ET.tostring(strip_absent(root), "unicode") == "<a><b><d /></b></a>"
+    root = el("a", {"x": ABSENT, "y": "1"}, el("b", {"x": ABSENT}), el("c", {"x": ABSENT}, el("d")))
+    assert ET.tostring(strip_absent(root), "unicode") == '<a y="1"><c><d /></c></a>'
 
 
 @pytest.mark.parametrize(
