@@ -15,7 +15,12 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtE
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects, status
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import plan_vm
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.power import act, restart, takes_longer
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.power import (
+    act,
+    restart,
+    stopping_time,
+    takes_longer,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
@@ -28,9 +33,6 @@ _CONFLICTS = 5
 _SETTLING = 5.0
 
 _PAUSE = 0.2
-
-#: Seconds that a guest may take to stop before its VM is deleted. KubeVirt's own grace is 180.
-_STOPPING = 200.0
 
 #: Actions after which no instance is left that could lack anything.
 _RENEWING = frozenset(("create", "start", "start paused", "stop", "restart"))
@@ -123,7 +125,7 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
 
 
 def _remove_ended(session: Session, outcome: Outcome) -> None:
-    """Remove the instance of a VM that has shut itself down, which KubeVirt keeps until the next start."""
+    """Remove the instance of a Manual VM that has shut itself down, which KubeVirt keeps until the next start."""
     vmi = objects.read_one(session, objects.VMIS, outcome.key)
     if vmi is not None:
         options = {"preconditions": {"uid": vmi["metadata"]["uid"]}}
@@ -136,17 +138,24 @@ def _keep_volumes(session: Session, outcome: Outcome, settings: Settings) -> Non
     Its instance would be left to itself as well, and go on: so it is stopped before, where that was not asked for. One
     that still goes keeps the garbage collector from orphaning. The owner taken out here, virt-controller puts back.
     """
+    # Somebody may have started or stopped it since the plan was made.
+    outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
     templates = mapping_at(outcome.vm, "spec").get("dataVolumeTemplates") or []
     outcome.volumes_kept = [str(mapping_at(template, "metadata").get("name")) for template in templates]
     if outcome.orphaned or outcome.vm is None:
         return
-    if status.power_of(outcome.vm) != "stopped":
+    # An instance that has ended is KubeVirt's to remove, where its strategy lets that be asked for.
+    over = status.is_over(outcome.vm)
+    if status.power_of(outcome.vm) != "stopped" or (over and status.strategy_of(outcome.vm) == "Once"):
         act(session, outcome, "stop", settings)
-    elif status.is_over(outcome.vm):
+    elif over:
         _remove_ended(session, outcome)
-    until = time.monotonic() + _STOPPING
-    while not session.dry_run and objects.read_one(session, objects.VMIS, outcome.key) is not None:
+    vmi = None if session.dry_run else objects.read_one(session, objects.VMIS, outcome.key)
+    patience = stopping_time(vmi)
+    until = time.monotonic() + patience
+    while vmi is not None:
         if time.monotonic() > until:
-            message = f"stops for more than {_STOPPING:g} s: run the task again, to delete it"
+            message = f"stops for more than {patience:g} s: run the task again, to delete it"
             raise RtvirtError(f"{outcome.plan.name}: {message}")
         time.sleep(_PAUSE)
+        vmi = objects.read_one(session, objects.VMIS, outcome.key)

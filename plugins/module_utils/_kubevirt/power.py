@@ -18,10 +18,14 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal impo
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
-__all__ = ["act", "restart", "takes_longer"]
+__all__ = ["act", "restart", "stopping_time", "takes_longer"]
 
 #: Seconds that an action is tried again while KubeVirt is still busy with the one before.
 _BUSY = 30.0
+
+#: Seconds that a guest may take to stop where its VM does not say (DefaultGracePeriodSeconds of KubeVirt's API), and
+#: that KubeVirt may take for the rest. A pod that hangs is killed 15 s after the guest's time.
+_GRACE, _ENDING = 30.0, 60.0
 
 _PAUSE = 0.2
 
@@ -35,9 +39,9 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
         # There is no VM yet that the server could try it on.
         outcome.actions.append(action)
         return
-    until = time.monotonic() + _BUSY
+    begun, patience = time.monotonic(), _BUSY
     if action == "restart":
-        outcome.old_uid = _instance_uid(session, outcome.key, until)
+        outcome.old_uid = _instance_uid(session, outcome.key, begun + patience)
     while True:
         try:
             session.act(*_request(outcome.key, action, settings))
@@ -58,11 +62,21 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
             # Somebody else's doing, or our own, whose answer was lost on the way.
             outcome.actions += [action] if refusal.tries > 1 else []
             return
-        passing = (status.is_going(outcome.vm) or "modified" in refusal.message) and _NEVER not in refusal.message
-        if not passing or time.monotonic() > until:
+        going = status.is_going(outcome.vm)
+        if going and patience == _BUSY:
+            # Whoever stops it, its guest has its time.
+            patience = stopping_time(objects.read_one(session, objects.VMIS, outcome.key))
+        passing = (going or "modified" in refusal.message) and _NEVER not in refusal.message
+        if not passing or time.monotonic() > begun + patience:
             state = status.described(outcome.vm, objects.read_one(session, objects.VMIS, outcome.key))
             raise RtvirtError(f"{outcome.plan.name}: {action}: {refusal.message} ({state})", **refusal.details)
         time.sleep(_PAUSE)
+
+
+def stopping_time(vmi: dict[str, t.Any] | None) -> float:
+    """Seconds until an instance that is stopped is gone, at most."""
+    grace = mapping_at(vmi, "spec").get("terminationGracePeriodSeconds")
+    return _ENDING + (_GRACE if grace is None else float(grace))
 
 
 def restart(session: Session, outcome: Outcome, settings: Settings) -> None:

@@ -47,9 +47,6 @@ _STUCK = (
     "ImagePullBackOff",
 )
 
-#: printableStatus of a VM whose disks are on their way, or have failed, whether it is to run or not.
-_DISKS = ("DataVolumeError", "Provisioning")
-
 _GOING = ("Stopping", "Terminating")
 
 #: Strategies by which an instance that has ended stays until the next start.
@@ -80,11 +77,12 @@ def power_of(vm: Object) -> lifecycle.Power:
         return "stopped"
     if shown == "Paused":
         return "paused"
-    if strategy == "Manual" and shown in _DISKS and not status.get("created"):
-        return "stopped"
-    # virt-controller starts a VM when it finds it with one of these strategies for the first time.
-    if strategy == "Always" or (strategy in STARTING and status.get("runStrategy") != strategy):
+    if strategy == "Always":
         return "running"
+    if not status.get("created"):
+        # Whatever its disks do meanwhile. RerunOnFailure starts what it finds for the first time, Once what has none.
+        first = strategy == "RerunOnFailure" and status.get("runStrategy") != strategy
+        return "running" if first or strategy == "Once" else "stopped"
     return "stopped" if shown in ("Stopped", *_GOING) else "running"
 
 

@@ -590,12 +590,18 @@ def test_allow_restart_starts_no_vm_that_is_stopped(bed: Bed) -> None:
 
 def test_a_paused_vm_that_is_restarted_for_a_change(bed: Bed) -> None:
     """present does not say what it is to be; one that was paused is not left running by it."""
-    run_one(**bed.bare(cpu_cores=1, state="paused", wait=True))
-    done = run_one(**bed.bare(cpu_cores=2))
+    slow: dict[str, t.Any] = {"annotations": schedule(stop_after="2")}
+    run_one(**bed.bare(cpu_cores=1, state="paused", wait=True, **slow))
+    done = run_one(**bed.bare(cpu_cores=2, **slow))
     assert (done["actions"], done["restart_required"]) == (["update"], True)
     assert bed.power() == "paused"
-    run_one(**bed.bare(cpu_cores=2, state="paused", allow_restart=True, wait=True))
+    before = instance(bed)
+    # KubeVirt takes no start until the guest has stopped.
+    options = bed.bare(cpu_cores=2, state="paused", allow_restart=True, wait=True, **slow)
+    assert run_one(**options)["actions"] == ["stop", "start paused"]
     bed.comes_to("paused")
+    assert instance(bed) != before
+    unchanged(bed, cpu_cores=2, state="paused", **slow)
 
 
 @pytest.mark.parametrize(
@@ -668,6 +674,21 @@ def test_volumes_are_kept(bed: Bed, state: str, turn: int) -> None:
         owners = bed.api.get(path)["metadata"].get("ownerReferences") or []
         assert [owner for owner in owners if owner["kind"] == "VirtualMachine"] == []
     assert bed.vmi() is None
+
+
+@pytest.mark.parametrize(("strategy", "state"), [("Manual", "running"), ("Once", "present")])
+def test_volumes_of_a_vm_that_shut_itself_down_are_kept(bed: Bed, strategy: str, state: str) -> None:
+    """Its instance stays; that of a VM with Once is followed by another where somebody deletes it."""
+    ends = schedule(outcome="succeeded")
+    run_one(**with_volumes(bed, state=state, run_strategy=strategy, annotations=ends))
+    until("it is over", lambda: (bed.vmi() or {}).get("status", {}).get("phase") == "Succeeded")
+    until("KubeVirt knows", lambda: bed.printable() == "Stopped")
+    options = bed.bare(state="absent", delete_volumes=False, wait=True)
+    predicted = run_one(check=True, **options)
+    done = run_one(**options)
+    assert done["actions"] == predicted["actions"]
+    assert (bed.find(), bed.vmi()) == (None, None)
+    assert volume_names(bed) == done["volumes_kept"] == ["vm-a", "vm-b"]
 
 
 def test_a_vm_is_deleted_as_told(bed: Bed) -> None:

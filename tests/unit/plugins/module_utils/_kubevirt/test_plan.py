@@ -34,7 +34,11 @@ def there(strategy: str = "Halted", printable: str = "Stopped", **options: t.Any
     document = json.loads(json.dumps(plan(None, **options).document))
     document["metadata"].update({"resourceVersion": "7", "uid": "u"})
     document["spec"]["runStrategy"] = strategy
-    document["status"] = {"printableStatus": printable, "runStrategy": strategy}
+    document["status"] = {
+        "printableStatus": printable,
+        "runStrategy": strategy,
+        "created": printable != "Stopped",
+    }
     return t.cast(Object, document)
 
 

@@ -57,16 +57,21 @@ def test_strategy(spec: dict[str, t.Any], strategy: str) -> None:
         (vm("Always", "CrashLoopBackOff"), "running"),
         (vm("Always", "Paused"), "paused"),
         (vm("Manual", "Stopped"), "stopped"),
-        (vm("Manual", "Running"), "running"),
+        (vm("Manual", "Running", created=True), "running"),
         # Its disks are made; without a request no instance follows (vm.go, syncRunStrategy).
         (vm("Manual", "Provisioning"), "stopped"),
+        (vm("RerunOnFailure", "Provisioning"), "stopped"),
+        (vm("RerunOnFailure", "Provisioning", runStrategy=None), "running"),
+        (vm("Manual", "Provisioning", created=True), "running"),
         (vm("Manual", "Stopping"), "stopped"),
         (vm("Manual", "Stopped", stateChangeRequests=[{"action": "Start"}]), "running"),
         (vm("Manual", "Running", stateChangeRequests=[{"action": "Stop"}]), "stopped"),
         (vm("Manual", "Running", stateChangeRequests=[{"action": "Stop"}, {"action": "Start"}]), "running"),
         (vm("RerunOnFailure", "Stopped"), "stopped"),
-        (vm("RerunOnFailure", "Running"), "running"),
-        (vm("Once", "Stopped"), "stopped"),
+        (vm("RerunOnFailure", "Running", created=True), "running"),
+        (vm("Once", "Stopped", created=True), "stopped"),
+        # Somebody has deleted its instance, and it gets another one.
+        (vm("Once", "Stopped"), "running"),
         # virt-controller has not seen the strategy yet: it will start.
         (vm("Once", "Stopped", runStrategy="Halted"), "running"),
         (vm("RerunOnFailure", "Stopped", runStrategy="Halted"), "running"),
@@ -217,9 +222,3 @@ def test_a_vm_that_shut_itself_down_is_stopped(strategy: str) -> None:
     stopping = vm("Halted", "Stopped", created=True)
     assert (is_over(stopping), is_stopped(stopping, vmi), is_stopped(stopping, None)) == (False, False, False)
     assert is_stopped(vm("Halted", "Stopped"), None)
-
-
-@pytest.mark.parametrize("shown", ["Provisioning", "DataVolumeError"])
-def test_disks_on_their_way_do_not_start_a_vm(shown: str) -> None:
-    assert [power_of(vm(strategy, shown)) for strategy in ("Manual", "Always")] == ["stopped", "running"]
-    assert power_of(vm("Manual", shown, created=True)) == "running"
