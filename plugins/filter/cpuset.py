@@ -22,18 +22,24 @@ def cpuset(value: t.Any, form: str = "list", universe: str | list[int] | None = 
     if form not in _FORMS:
         raise AnsibleFilterError(f"rtvirt.core.cpuset: form is {form!r}: write list, ranges or mask")
     try:
-        everything = converter.parse(universe) if isinstance(universe, str) else universe
+        everything = None if universe is None else _numbers(universe)
         if isinstance(value, str):
             is_mask = value.strip().lower().startswith("0x")
             cpus = converter.parse_mask(value) if is_mask else converter.parse(value, everything)
         else:
-            cpus = frozenset(value)
-            converter.format_ranges(cpus)  # refuses what is no CPU number
+            cpus = _numbers(value)
     except ConversionError as error:
         raise AnsibleFilterError(f"rtvirt.core.cpuset: {error.message}") from error
     except (TypeError, ValueError) as error:
         raise AnsibleFilterError(f"rtvirt.core.cpuset: {value!r} is neither text nor a list of CPU numbers") from error
     return _FORMS[form](cpus)
+
+
+def _numbers(value: t.Any) -> frozenset[int]:
+    """:raises ConversionError: for what is no CPU number."""
+    cpus = converter.parse(value) if isinstance(value, str) else frozenset(value)
+    converter.format_ranges(cpus)
+    return cpus
 
 
 class FilterModule:

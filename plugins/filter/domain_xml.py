@@ -9,11 +9,11 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_placement, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import host_from_capabilities
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import check_cpus
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, checked
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, as_json, checked
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, to_text
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
@@ -21,15 +21,18 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 
 def domain_xml(
     declaration: t.Any,
-    capabilities: str,
+    capabilities: t.Any,
     virt_type: str = "auto",
     cpu_pool: str | None = None,
     isolated_cpus: str = "",
     volume_dir: str = "/var/lib/libvirt/images",
 ) -> str:
+    if not isinstance(capabilities, str):
+        message = "capabilities is no text: write what libvirt_vm_info or virsh capabilities has"
+        raise AnsibleFilterError(f"rtvirt.core.domain_xml: {message}")
     whole = isinstance(declaration, dict) and declaration.get("kind") == "VirtualMachine"
     try:
-        options = {"definition": declaration} if whole else checked(declaration)
+        options = {"definition": as_json(declaration)} if whole else checked(declaration)
         manifest = admit([Options(options)], LIBVIRT_RULES)[0]
         document = manifest.document
         host = host_from_capabilities(capabilities)
@@ -45,7 +48,7 @@ def domain_xml(
             pool=host.pool(cpu_pool, cpuset.parse(isolated_cpus)),
             reserve_pool=cpu_pool is not None,
         )
-        check_emulator(manifest, context)
+        check_placement(manifest, context)
         return to_text(complete_domain(document, context))
     except RtvirtError as error:
         raise AnsibleFilterError(f"rtvirt.core.domain_xml: {error.message}") from error

@@ -9,14 +9,17 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import as_json
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import network as converter
 
 
 def network_attachment(declaration: t.Any) -> dict[str, t.Any]:
-    if not isinstance(declaration, dict):
-        raise AnsibleFilterError(f"rtvirt.core.network_attachment: {declaration!r} is no mapping: write a declaration")
     try:
-        return converter.network_attachment(declaration)
+        given = as_json(declaration)
+        if not isinstance(given, dict):
+            message = f"{declaration!r} is no mapping: write a declaration"
+            raise AnsibleFilterError(f"rtvirt.core.network_attachment: {message}")
+        return converter.network_attachment(given)
     except RtvirtError as error:
         raise AnsibleFilterError(f"rtvirt.core.network_attachment: {error.message}") from error
 

@@ -356,8 +356,8 @@ def plan_all(
     handles = observe_all(connection)
     declared = {domain_name(manifest.document) for manifest in manifests}
     # Others' pins count only where CPUs are to be placed, their files only where some are to be removed, their sockets
-    # only where there are any.
-    others_count = placing or has_sockets(manifests) or params["state"] == "absent"
+    # and UUIDs only where some are declared.
+    others_count = placing or has_sockets(manifests) or has_uuids(manifests) or params["state"] == "absent"
     wanted = handles if others_count else handles.keys() & declared
     domains = {name: observe(handles[name]) for name in wanted}
     host, isolated = read_host(connection), isolated_cpus() if settings.local else frozenset()
@@ -382,6 +382,10 @@ def needs_placement(manifests: list[Manifest]) -> bool:
 def has_sockets(manifests: list[Manifest]) -> bool:
     networks = [network for manifest in manifests for network in pod_spec(manifest.document).get("networks") or []]
     return any("vhostuser" in mapping_at(network, "libvirt") for network in networks)
+
+
+def has_uuids(manifests: list[Manifest]) -> bool:
+    return any(mapping_at(pod_spec(manifest.document), "domain", "firmware").get("uuid") for manifest in manifests)
 
 
 @contextlib.contextmanager

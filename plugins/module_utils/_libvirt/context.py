@@ -20,6 +20,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.numa import cell_memory
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
     POD,
     Manifest,
@@ -29,7 +30,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Placement, place
 
-__all__ = ["check_emulator", "context_for"]
+__all__ = ["check_placement", "context_for"]
 
 
 def context_for(
@@ -67,9 +68,16 @@ def context_for(
     return replace(context, shared_cpus=cpuset.format_ranges(shared) or None)
 
 
-def check_emulator(manifest: Manifest, context: Context) -> None:
-    """:raises DeclarationError: where QEMU's own threads have no CPU but those of real-time vCPUs."""
+def check_placement(manifest: Manifest, context: Context) -> None:
+    """:raises DeclarationError: where QEMU's own threads have no CPU but those of real-time vCPUs, and for a NUMA cell
+    without memory.
+    """
     placement = context.placement
+    cells = cell_memory(pod_spec(manifest.document), placement)
+    if any(not memory for _vcpus, memory in cells):
+        path = manifest.option_path((*POD, "domain", "memory", "guest"))
+        message = f"has fewer huge pages than the {len(cells)} NUMA nodes that its vCPUs are placed on"
+        raise DeclarationError([Problem(path, f"{message}: write more memory, smaller pages or fewer vCPUs")])
     realtime = realtime_vcpus(mapping_at(pod_spec(manifest.document), "domain", "cpu"), context.vcpus)
     if placement is not None and placement.emulator <= {placement.vcpus[vcpu] for vcpu in realtime}:
         path = manifest.option_path((*POD, "domain", "cpu", "realtime"))

@@ -18,10 +18,19 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders impor
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults, quantity
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at, pod_spec
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
+    POD,
+    Manifest,
+    full_address,
+    mapping_at,
+    pod_spec,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["Settings", "check_cpus", "check_host", "check_remote", "check_sockets", "page_size"]
+
+#: Beyond it an x86 guest needs an IOMMU of its own (libvirt: "more than 255 vCPUs require extended interrupt mode").
+_MOST_VCPUS = 255
 
 _KERNEL: Path = ("domain", "firmware", "kernelBoot", "libvirt")
 
@@ -69,6 +78,14 @@ def check_host(manifest: Manifest, host: Host, settings: Settings, existing: dom
         have = existing.definition.get("type")
         problems.append(Problem("virt_type", f"{existing.name} is a {have} domain: remove it to make it another"))
     return problems
+
+
+def check_uuid(manifest: Manifest, others: t.Iterable[domains.Domain]) -> list[Problem]:
+    """A UUID that another domain has, which libvirt refuses when the VM is defined."""
+    wanted = mapping_at(pod_spec(manifest.document), "domain", "firmware").get("uuid")
+    owners = [other.name for other in others if wanted and other.uuid == str(uuid.UUID(wanted))]
+    path = manifest.option_path((*POD, "domain", "firmware", "uuid"))
+    return [Problem(path, f"{wanted} is {owner}'s: write another") for owner in owners]
 
 
 def check_sockets(manifest: Manifest, others: t.Iterable[domains.Domain]) -> list[Problem]:
@@ -142,9 +159,8 @@ def _check_devices(spec: t.Mapping[str, t.Any], add: t.Callable[[Path, str], Non
     """The host's devices that are to be passed through."""
     for kind in ("hostDevices", "gpus"):
         for index, device in enumerate(mapping_at(spec, "domain", "devices").get(kind) or []):
-            address = device.get("pci", "").lower()
-            pci = address if len(address.split(":")) > 2 else f"0000:{address}"
-            if address and not os.path.exists(f"/sys/bus/pci/devices/{pci}"):
+            pci = full_address(device.get("pci") or "")
+            if pci and not os.path.exists(f"/sys/bus/pci/devices/{pci}"):
                 add(("domain", "devices", kind, index, "pci"), f"this host has no PCI device {pci}")
             if device.get("mdev") and not os.path.exists(f"/sys/bus/mdev/devices/{uuid.UUID(device['mdev'])}"):
                 add(("domain", "devices", kind, index, "mdev"), f"this host has no mediated device {device['mdev']}")
@@ -170,6 +186,12 @@ def _check_machine(
     wanted = ((spec.get("domain") or {}).get("machine") or {}).get("type")
     system = None if existing is None else existing.definition.find("os/type")
     have = None if system is None else system.get("machine")
+    count = defaults.vcpu_count(spec) or 0
+    if host.arch == "x86_64" and count > _MOST_VCPUS:
+        cpu = mapping_at(spec, "domain", "cpu")
+        part = max(("cores", "sockets", "threads"), key=lambda name: cpu.get(name) or 0)
+        message = f"makes {count} vCPUs, and libvirt gives a guest of x86 at most {_MOST_VCPUS}: write less"
+        add(("domain", "cpu", part), message)
     wanted_uuid = mapping_at(spec, "domain", "firmware").get("uuid")
     if existing is not None and wanted_uuid and str(uuid.UUID(wanted_uuid)) != existing.uuid:
         add(("domain", "firmware", "uuid"), f"{existing.name} has {existing.uuid}, which is for good: write that")

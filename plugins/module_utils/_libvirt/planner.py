@@ -15,7 +15,7 @@ from dataclasses import replace
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import images
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.comparison import Comparison, Declaration, compare
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_emulator, context_for
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_placement, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus, disk_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
@@ -23,6 +23,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check im
     Settings,
     check_host,
     check_sockets,
+    check_uuid,
     page_size,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
@@ -85,7 +86,8 @@ class Planner:
         if state == "absent":
             return self._plan_absent(plan)
         problems = check_host(manifest, self._host, settings, existing)
-        problems += check_sockets(manifest, (other for other in self._domains.values() if other.name != name))
+        others = [other for other in self._domains.values() if other.name != name]
+        problems += [*check_sockets(manifest, others), *check_uuid(manifest, others)]
         if problems:
             raise DeclarationError(problems)
         context = self._context(manifest, existing)
@@ -148,7 +150,7 @@ class Planner:
             raise DeclarationError([Problem(path, f"{name}: {error.message}")]) from error
         if context.placement is not None:
             self._placed[name] = context.placement.dedicated
-            check_emulator(manifest, context)
+            check_placement(manifest, context)
         return context
 
     def _taken(self, name: str) -> frozenset[int]:

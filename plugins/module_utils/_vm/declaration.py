@@ -9,16 +9,18 @@ Documented in ``plugins/doc_fragments/declaration.py``; a test holds the two tog
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.text.converters import jsonify
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import merge_options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path, overlay, render_path
 
-__all__ = ["OPTIONS", "Options", "checked", "declaration_spec", "declarations"]
+__all__ = ["OPTIONS", "Options", "as_json", "checked", "declaration_spec", "declarations"]
 
 _LIST_OF_DICTS: dict[str, t.Any] = {"type": "list", "elements": "dict"}
 
@@ -130,13 +132,28 @@ def declaration_spec() -> dict[str, t.Any]:
     return {**OPTIONS, "vms": {"type": "list", "elements": "dict", "options": OPTIONS}}
 
 
-def checked(options: t.Any) -> dict[str, t.Any]:
+def as_json(value: t.Any) -> t.Any:
+    """What a module would get of a value: YAML's dates as text, no tuples or sets.
+
+    :raises DeclarationError: for what no JSON has.
+    """
+    to_text: t.Any = jsonify
+    try:
+        return json.loads(to_text(value))
+    except (TypeError, ValueError) as error:
+        raise DeclarationError([Problem("declaration", f"cannot be handed on: {error}")]) from error
+
+
+def checked(declaration: t.Any) -> dict[str, t.Any]:
     """A declaration held to the options, as a module's are, for those that come by another way.
 
     :raises DeclarationError: for options that are unknown or of another type.
     """
+    options = as_json(declaration)
     if not isinstance(options, dict):
-        raise DeclarationError([Problem("declaration", f"is {options!r}: write a mapping of libvirt_vm's options")])
+        # What it is may hold secrets.
+        kind, remedy = ("a list", ", one by one with map") if isinstance(options, list) else ("no mapping", "")
+        raise DeclarationError([Problem("declaration", f"is {kind}: write a mapping of libvirt_vm's options{remedy}")])
     aliases = {alias for option in OPTIONS.values() for alias in option.get("aliases", ())}
     unknown = [key for key in options if key not in OPTIONS and key not in aliases]
     if unknown:

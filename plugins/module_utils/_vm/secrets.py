@@ -8,6 +8,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import typing as t
 
@@ -24,6 +25,7 @@ __all__ = [
     "printable_options",
     "redacted",
     "unprinted",
+    "without_user_info",
 ]
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -45,8 +47,9 @@ KUBECTL_RECORD = "kubectl.kubernetes.io/last-applied-configuration"
 
 _HIDDEN = "********"
 
-#: User and password in a URL.
-_USER_INFO = re.compile(r"//[^/@]*@")
+#: User and password in a URL; of a cluster's or a proxy's also what stands there alone, which may be a token.
+_USER_INFO = re.compile(r"//[^/@\s:]*:[^/@\s]*@")
+_ANY_USER_INFO = re.compile(r"//[^/@]*@")
 
 
 def hashed(value: str) -> str:
@@ -63,8 +66,10 @@ def redacted(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """A VirtualMachine with cloud-init's data as hashes."""
     result: dict[str, t.Any] = copied(dict(document))
     annotations = mapping_at(result, "metadata", "annotations")
-    if isinstance(annotations.get(KUBECTL_RECORD), str) and not is_hash(annotations[KUBECTL_RECORD]):
-        annotations[KUBECTL_RECORD] = hashed(annotations[KUBECTL_RECORD])
+    record = annotations.get(KUBECTL_RECORD)
+    if record is not None and not is_hash(record):
+        # Templates of older Ansible make a mapping of what is JSON.
+        annotations[KUBECTL_RECORD] = hashed(record if isinstance(record, str) else json.dumps(record, sort_keys=True))
     for source in cloud_init_sources(pod_spec(result)).values():
         for key in _DATA:
             # A record's manifest that is declared again stands for the same data.
@@ -86,6 +91,8 @@ def unprinted(value: t.Any, key: t.Any = None) -> t.Any:
 
     :arg key: the key that the value has.
     """
+    if key == KUBECTL_RECORD and value is not None:
+        return _HIDDEN
     if key in _SOURCES and value is not None:
         if not isinstance(value, dict):
             return _HIDDEN
@@ -95,7 +102,14 @@ def unprinted(value: t.Any, key: t.Any = None) -> t.Any:
     if isinstance(value, list):
         # An item is what its list holds.
         return [unprinted(item, key) for item in value]
-    return _HIDDEN if key in (*_CONTAINERS, *_DATA, KUBECTL_RECORD) and isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return _HIDDEN if key in (*_CONTAINERS, *_DATA) else without_user_info(value)
+
+
+def without_user_info(text: str) -> str:
+    """A text, with user and password of a URL in it hidden."""
+    return _USER_INFO.sub(f"//{_HIDDEN}@", text) if "@" in text else text
 
 
 def printable_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -108,7 +122,7 @@ def printable_options(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         shown["kubeconfig"] = _HIDDEN
     for option in ("host", "proxy"):
         if isinstance(shown.get(option), str):
-            shown[option] = _USER_INFO.sub(f"//{_HIDDEN}@", shown[option])
+            shown[option] = _ANY_USER_INFO.sub(f"//{_HIDDEN}@", shown[option])
     return shown
 
 

@@ -8,11 +8,25 @@ value: KubeVirt 1.9's ``pkg/defaults`` and ``vmi-mutator``; a value that is ours
 
 from __future__ import annotations
 
+import posixpath
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 
-__all__ = ["bus_of", "declared_memory", "guest_memory", "target_kind", "vcpu_count", "with_defaults", "without_nulls"]
+__all__ = [
+    "HYPERV_NEEDS",
+    "bus_of",
+    "declared_memory",
+    "guest_memory",
+    "host_path",
+    "target_kind",
+    "vcpu_count",
+    "with_defaults",
+    "without_nulls",
+]
+
+#: Hyper-V enlightenments -> what each needs, which is turned on with it. Source: KubeVirt's ``pkg/defaults/hyperv.go``.
+HYPERV_NEEDS = {"evmcs": "vapic", "ipi": "vpindex", "tlbflush": "vpindex", "synictimer": "synic", "synic": "vpindex"}
 
 _MACHINES = {"x86_64": "q35", "aarch64": "virt", "s390x": "s390-ccw-virtio"}
 _TOPOLOGY = ("sockets", "cores", "threads")
@@ -27,6 +41,12 @@ def target_kind(disk: t.Mapping[str, t.Any]) -> str:
 def bus_of(disk: t.Mapping[str, t.Any]) -> str:
     """The bus of a disk; KubeVirt's default on amd64 is sata."""
     return str((disk.get(target_kind(disk)) or {}).get("bus") or "sata")
+
+
+def host_path(volume: t.Mapping[str, t.Any]) -> str | None:
+    """The host's file or device behind a volume in its one spelling, None for a volume that has none of its own."""
+    path = (volume.get("hostDisk") or {}).get("path") or (volume.get("libvirt") or {}).get("device")
+    return posixpath.normpath(path) if path else None
 
 
 def vcpu_count(spec: t.Mapping[str, t.Any]) -> int | None:

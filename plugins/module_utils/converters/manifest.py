@@ -30,6 +30,7 @@ __all__ = [
     "Manifest",
     "domain_name",
     "from_options",
+    "full_address",
     "mapping_at",
     "merge_options",
     "pod_spec",
@@ -116,7 +117,7 @@ _PAIRED: tuple[tuple[str, str, Path, Path], ...] = (
 NAMED_LISTS = ("disks", "interfaces", "volumes", "networks", "host_devices", "gpus", "cpu_features")
 
 #: A host's PCI address as lspci -D writes it; the domain may be left out.
-PCI_ADDRESS = re.compile(r"^(?:([0-9a-fA-F]{4}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-7])$")
+PCI_ADDRESS = re.compile(r"^(?:([0-9a-fA-F]{4}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])$")
 
 _CLOUD_INIT_NAME = "cloudinit"
 
@@ -170,6 +171,12 @@ class Manifest:
                 self.origins[landed] = origin if covers is None else (*origin, *stood[len(at) + covers :])
 
         self.document = lay_over(self.document, patch, record)
+
+
+def full_address(pci: str) -> str:
+    """A PCI address in the one spelling that sysfs has, empty for what is none."""
+    match = PCI_ADDRESS.fullmatch(pci)
+    return f"{match[1] or '0000'}:{match[2]}:{match[3]}.{match[4]}".lower() if match else ""
 
 
 def merge_options(

@@ -90,11 +90,18 @@ def test_values(bed: Bed) -> None:
         ("{{ '0-3,8' | rtvirt.core.cpuset('mask') }}", "0x10f"),
         ("{{ '0x10f' | rtvirt.core.cpuset('ranges') }}", "0-3,8"),
         ("{{ '^0' | rtvirt.core.cpuset(universe='0-3') }}", [1, 2, 3]),
+        ("{{ '^0' | rtvirt.core.cpuset(universe=[0, 1]) }}", [1]),
         ("{{ '' | rtvirt.core.cpuset }}", []),
+        (
+            "{{ ({'name': 'a', 'cloud_init': {'users': [{'expiredate': date}]}} | rtvirt.core.manifest) is mapping }}",
+            True,
+        ),
         ("{{ ({'name': 'a', 'cpu_cores': 2} | rtvirt.core.manifest).spec.template.spec.domain.cpu.cores }}", 2),
         ("{{ ({'name': 'a', 'realtime': true} | rtvirt.core.manifest).spec.template.spec.domain.cpu.realtime }}", {}),
     ]
-    results = play(bed.folder, *(template(text) for text, _wanted in cases)).results
+    # What YAML makes of a date.
+    date = "{{ '2030-01-01' | to_datetime('%Y-%m-%d') }}"
+    results = play(bed.folder, *(template(text, date=date) for text, _wanted in cases)).results
     assert [str(result["msg"]) for result in results] == [str(wanted) for _text, wanted in cases]
 
 
@@ -109,6 +116,10 @@ MISTAKES = {
     "{{ none | rtvirt.core.cpuset }}": "neither text nor a list",
     "{{ '1' | rtvirt.core.cpuset('hex') }}": "write list, ranges or mask",
     "{{ 'x' | rtvirt.core.manifest }}": "a mapping",
+    "{{ [{'name': 'a'}] | rtvirt.core.manifest }}": "is a list: write a mapping of libvirt_vm's options, one by one",
+    "{{ '^0' | rtvirt.core.cpuset(universe=['0', '1']) }}": "is not a CPU number",
+    "{{ '^0' | rtvirt.core.cpuset(universe=1) }}": "neither text nor a list",
+    "{{ {'name': 'a', 'memory': '1Gi'} | rtvirt.core.domain_xml(none) }}": "capabilities is no text",
     "{{ {'name': 'a', 'disks': [{}]} | rtvirt.core.manifest }}": "disks[0].name",
     "{{ {'name': 'a', 'disks': 5} | rtvirt.core.manifest }}": "disks",
     "{{ {'name': 'a', 'cpu_coers': 2} | rtvirt.core.manifest }}": "cpu_coers",

@@ -16,25 +16,14 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
 __all__ = ["check_cluster_machine"]
 
 _FIRMWARE = (*DOMAIN, "firmware")
-_HYPERV_NEEDS = {"evmcs": "vapic", "ipi": "vpindex", "tlbflush": "vpindex", "synictimer": "synic", "synic": "vpindex"}
 
 
 def check_cluster_machine(report: Report) -> None:
     features, firmware = mapping_at(report.domain, "features"), mapping_at(report.domain, "firmware")
-    _check_hyperv_needs(report, features.get("hyperv") or {})
     if features.get("hypervPassthrough") is not None and "hyperv" in features:
         report.add((*DOMAIN, "features", "hypervPassthrough"), "stands beside hyperv: write one of them")
     _check_kernel_image(report, firmware.get("kernelBoot"))
     _check_tables(report, firmware.get("acpi"))
-
-
-def _check_hyperv_needs(report: Report, hyperv: dict[str, t.Any]) -> None:
-    """What one needs, KubeVirt turns on with it, unless it is turned off by name."""
-    for name, needed in _HYPERV_NEEDS.items():
-        is_on = name in hyperv and (hyperv[name] or {}).get("enabled", True)
-        if is_on and (hyperv.get(needed) or {}).get("enabled") is False:
-            at = (*DOMAIN, "features", "hyperv", name)
-            report.add(at, f"needs {needed}, which is off: turn {needed} on, or {name} off")
 
 
 def _check_kernel_image(report: Report, kernel_boot: dict[str, t.Any] | None) -> None:

@@ -8,6 +8,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 from __future__ import annotations
 
 import fractions
+import re
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError
@@ -23,6 +24,9 @@ _CPU = (*DOMAIN, "cpu")
 _MOST_VCPUS = 4096
 _RESOURCES = (*DOMAIN, "resources")
 
+#: What KubeVirt's ParseCPUMask knows (pkg/hypervisor/common/vcpu.go); one of exclusions alone leaves none real-time.
+_CLUSTER_MASK = re.compile(r"\s*(\d+|\d+-\d+|\^\d+)\s*")
+
 #: CPUs: a quota of 1 ms (libvirt's least, formatdomain.html) in a period of 100 ms.
 _LEAST_LIMIT = fractions.Fraction(1, 100)
 
@@ -32,9 +36,14 @@ def check_cpu(report: Report) -> None:
     for part in ("cores", "sockets", "threads"):
         if cpu.get(part) is not None and cpu[part] < 1:
             report.add((*_CPU, part), f"is {cpu[part]}: write 1 or more")
+    if cpu.get("model") == "" and report.backend == "libvirt":
+        report.add((*_CPU, "model"), "is empty: write a model, host-model or host-passthrough, or leave it out")
+    named: set[str] = set()
     for index, feature in enumerate(cpu.get("features") or []):
         if not feature.get("name"):
             report.add((*_CPU, "features", index), "has no name: write the CPU feature's")
+        elif report.backend == "libvirt":
+            report.once((*_CPU, "features", index), feature["name"], named, "a CPU feature has one policy")
         report.choice((*_CPU, "features", index, "policy"), feature.get("policy") or None, _POLICIES)
     amounts = _check_amounts(report)
     count = defaults.vcpu_count(report.spec) if not report.problems else None
@@ -148,7 +157,13 @@ def _check_mask(report: Report, mask: str) -> None:
     except ConversionError as error:
         report.add(at, error.message)
         return
+    parts = mask.split(",")
     if count is not None and chosen and max(chosen) >= count:
         report.add(at, f"names vCPU {max(chosen)}, the VM has vCPUs 0-{count - 1}")
     elif not chosen:
         report.add(at, "leaves no vCPU real-time: name at least one, or leave the mask out for all")
+    elif report.backend == "kubevirt" and (
+        not all(_CLUSTER_MASK.fullmatch(part) for part in parts) or all("^" in part for part in parts)
+    ):
+        same = cpuset.format_ranges(chosen) if count is not None else "numbers and ranges"
+        report.add(at, f"{mask!r} is more than KubeVirt reads, which knows 2, 0-3 and 0-3,^2: write {same}")

@@ -7,11 +7,12 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
+import re
 import typing as t
 import uuid
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, DOMAIN, Report
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ADDRESS
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ADDRESS, full_address
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["check_devices"]
@@ -20,6 +21,8 @@ __all__ = ["check_devices"]
 _ACTIONS = ("poweroff", "reset", "shutdown")
 _LIBVIRT_ACTIONS = (*_ACTIONS, "pause", "none", "dump", "inject-nmi")
 
+#: A device's name becomes a part of its alias (domaincommon.rng, aliasName).
+_ALIAS = re.compile(r"[A-Za-z0-9_.-]+")
 
 #: More than any host has use for; a bound, so that a slip of the pen is told as one.
 _MOST_IO_THREADS = 256
@@ -29,9 +32,13 @@ def check_devices(report: Report) -> None:
     _check_boot_order(report)
     _check_watchdog(report)
     _check_io_threads(report)
+    inputs: set[str] = set()
     for at, given in report.items("inputs"):
         if not given.get("name"):
             report.add((*at, "name"), "is missing: write a name for the device")
+        elif report.backend == "libvirt":
+            _check_alias(report, at, given["name"])
+            report.once(at, given["name"], inputs, "inputs must not have the same name")
         report.choice(
             (*at, "type"),
             given.get("type"),
@@ -39,15 +46,26 @@ def check_devices(report: Report) -> None:
         )
         report.choice((*at, "bus"), given.get("bus"), ("usb", "virtio"))
     names: set[str] = set()
+    addresses: dict[str, str] = {}
     for kind in ("hostDevices", "gpus"):
         for at, device in report.items(kind):
-            report.once(at, str(device.get("name")), names, "host devices and GPUs must not have the same name")
+            name = str(device.get("name") or "")
+            report.once(at, name, names, "host devices and GPUs must not have the same name")
             if report.backend == "libvirt":
+                _check_alias(report, at, name)
                 _check_host_device(report, at, device)
+                address = full_address(device.get("pci") or "")
+                if address and addresses.setdefault(address, name) != name:
+                    report.add((*at, "pci"), f"{address} is {addresses[address]!r} already: a guest has a device once")
             else:
                 _check_cluster_device(report, at, device)
     if report.backend == "kubevirt":
         _check_displays(report)
+
+
+def _check_alias(report: Report, at: Path, name: str) -> None:
+    if not _ALIAS.fullmatch(name):
+        report.add((*at, "name"), f"{name!r}: write letters, digits and _.-" if name else "is missing: write a name")
 
 
 def _check_boot_order(report: Report) -> None:

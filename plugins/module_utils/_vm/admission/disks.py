@@ -12,7 +12,8 @@ import binascii
 import re
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DNS_LABEL, Report
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DNS_LABEL, Report, listed
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
@@ -22,6 +23,17 @@ _KINDS = ("disk", "cdrom", "lun")
 _BUSES = ("virtio", "scsi", "sata", "usb")
 _SOURCES = ("hostDisk", "emptyDisk", "cloudInitNoCloud")
 _FORMATS = ("raw", "qcow2")
+
+#: What of a volume's libvirt part means something, by its source.
+_OF_FILE = ("owner", "group", "mode")
+_OF_DISK = ("backingFile", "backingFormat", "checksum", "format", "image", "imageFormat", *_OF_FILE)
+_OF_SOURCE = {
+    "hostDisk": _OF_DISK,
+    "emptyDisk": _OF_DISK,
+    "cloudInitNoCloud": _OF_FILE,
+    "libvirt.device": ("device", "format"),
+    "libvirt.directory": ("directory",),
+}
 _SERIAL = re.compile(r"^[A-Za-z0-9_.+-]{1,256}$")
 _CHECKSUM = re.compile(r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")
 _MODE = re.compile(r"^0?[0-7]{3}$")
@@ -37,18 +49,14 @@ def check_disks(report: Report) -> None:
     for at, disk in report.items("disks"):
         _check_disk(report, at, disk, names)
         volume = volumes.get(disk.get("name"), {})
-        if (
-            report.backend == "libvirt"
-            and defaults.target_kind(disk) == "lun"
-            and not (volume.get("libvirt") or {}).get("device")
-        ):
-            report.add((*at, "lun"), "needs a block device: give it a volume with libvirt.device, or write disk")
+        if report.backend == "libvirt":
+            _check_behind(report, at, disk, volume)
         if disk.get("name") not in volumes and defaults.target_kind(disk) != "cdrom":
             report.add(
                 (*at, "name"), f"{disk.get('name')!r} has no volume: add one of that name, or a volume to the disk"
             )
     for at, filesystem in report.items("filesystems"):
-        names.add(str(filesystem.get("name")))
+        report.once(at, str(filesystem.get("name")), names, "disks and filesystems must not have the same name")
         volume = volumes.get(filesystem.get("name"), {})
         if report.backend == "libvirt" and not (volume.get("libvirt") or {}).get("directory"):
             report.add((*at, "name"), "needs a volume of its name with libvirt.directory")
@@ -77,6 +85,21 @@ def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], names: set[str
     _check_block_size(report, at, disk)
 
 
+def _check_behind(report: Report, at: Path, disk: dict[str, t.Any], volume: dict[str, t.Any]) -> None:
+    """What libvirt wants of the volume behind a disk."""
+    own = volume.get("libvirt") or {}
+    if own.get("directory"):
+        report.add((*at, "name"), f"{disk.get('name')!r} is a volume with libvirt.directory: share it as a filesystem")
+    if defaults.target_kind(disk) != "lun":
+        return
+    if not own.get("device"):
+        report.add((*at, "lun"), "needs a block device: give it a volume with libvirt.device, or write disk")
+    elif own.get("format", "raw") != "raw":
+        report.add((*at, "lun"), f"hands a raw device on, and its volume is {own['format']}: write disk, or format raw")
+    if disk.get("serial") is not None:
+        report.add((*at, "serial"), "a LUN has the serial number of its device: leave it out, or write disk")
+
+
 def _check_target(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
     kind, bus = defaults.target_kind(disk), defaults.bus_of(disk)
     settings = disk.get(kind) or {}
@@ -90,7 +113,8 @@ def _check_target(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
         report.choice((*at, kind, "tray"), settings.get("tray"), ("open", "closed"))
     if kind == "lun" and bus not in ("scsi", "virtio"):
         report.add(where, f"bus {bus} has no LUNs: write bus scsi")
-    if disk.get("dedicatedIOThread") and bus != "virtio":
+    is_virtio = bus == "virtio" or (report.spec.get("architecture") == "arm64" and not settings.get("bus"))
+    if disk.get("dedicatedIOThread") and not is_virtio:
         report.add((*at, "dedicatedIOThread"), f"bus {bus} has no I/O threads: write bus virtio")
 
 
@@ -124,7 +148,7 @@ def _check_volumes(report: Report, used: set[str]) -> None:
             report.add((*at, "name"), f"{name!r} has no disk: add a disk or filesystem of that name")
         if report.backend == "libvirt":
             _check_source(report, at, volume)
-            path = (volume.get("hostDisk") or {}).get("path") or (volume.get("libvirt") or {}).get("device")
+            path = defaults.host_path(volume)
             if path in paths:
                 report.add(at, f"{path} is the volume {paths[path]!r} already: each disk needs a file of its own")
             elif path:
@@ -139,6 +163,15 @@ def _check_source(report: Report, at: Path, volume: dict[str, t.Any]) -> None:
         found = f"has {' and '.join(kinds)}" if kinds else "has no source"
         report.add(at, f"{found}: write exactly one of {', '.join(_SOURCES)}, libvirt.device or libvirt.directory")
         return
+    means = _OF_SOURCE[kinds[0]]
+    for key in own:
+        if key not in means:
+            remedy = f"write {listed(means)}, or leave it out"
+            report.add((*at, "libvirt", key), f"means nothing beside {kinds[0]}: {remedy}")
+    formats = ("qcow2",) if kinds == ["emptyDisk"] else _FORMATS
+    for key, allowed in (("format", formats), ("imageFormat", _FORMATS), ("backingFormat", _FORMATS)):
+        report.choice((*at, "libvirt", key), own.get(key), allowed)
+    _check_image(report, (*at, "libvirt"), own)
     if "hostDisk" in volume:
         _check_host_disk(report, at, volume["hostDisk"] or {}, own)
     if "emptyDisk" in volume:
@@ -156,34 +189,32 @@ def _check_source(report: Report, at: Path, volume: dict[str, t.Any]) -> None:
 def _check_host_disk(report: Report, at: Path, disk: dict[str, t.Any], own: dict[str, t.Any]) -> None:
     path = disk.get("path") or ""
     at_path, at_own = (*at, "hostDisk", "path"), (*at, "libvirt")
-    if not path.startswith("/") or path.endswith("/") or "/../" in path:
+    if not path.startswith("/") or path.endswith("/") or ".." in path.split("/") or not path.isprintable():
         report.add(at_path, f"{path!r} is no absolute path of a file")
     report.choice((*at, "hostDisk", "type"), disk.get("type"), ("Disk", "DiskOrCreate"))
     _check_capacity(report, (*at, "hostDisk", "capacity"), disk.get("capacity"))
     sources = [key for key in ("image", "backingFile") if own.get(key)]
-    if len(sources) > 1:
-        report.add((*at_own, "backingFile"), "stands beside image: a disk is a copy of an image or a layer over a file")
     if disk.get("type") == "DiskOrCreate" and disk.get("capacity") is None and not sources:
         report.add((*at, "hostDisk", "capacity"), "is missing: a disk to create needs its size, such as 10Gi")
     if sources and disk.get("type") != "DiskOrCreate":
         report.add((*at, "hostDisk", "type"), f"write DiskOrCreate: libvirt.{sources[0]} tells what to create it from")
-    for key in ("format", "imageFormat", "backingFormat"):
-        report.choice((*at_own, key), own.get(key), _FORMATS)
     if own.get("format", "raw") == "raw" and path.endswith(".qcow2"):
         report.add(
             (*at_own, "format"), f"is raw, and {path} is named a qcow2 image: write format qcow2, or another name"
         )
     if own.get("backingFile") and own.get("format") != "qcow2":
         report.add((*at_own, "format"), "a disk over a backing file is qcow2: write format qcow2")
-    _check_image(report, at_own, own)
 
 
 def _check_image(report: Report, at: Path, own: dict[str, t.Any]) -> None:
     image = own.get("image")
+    if image and own.get("backingFile"):
+        report.add((*at, "backingFile"), "stands beside image: a disk is a copy of an image or a layer over a file")
     if image and not image.startswith("/"):
         scheme = image.split("://")[0] if _URL.match(image) else None
         if scheme not in ("http", "https", "file"):
-            report.add((*at, "image"), f"{image!r} is neither an absolute path nor a http, https or file URL")
+            shown = secrets.without_user_info(repr(image))
+            report.add((*at, "image"), f"{shown} is neither an absolute path nor a http, https or file URL")
         elif not own.get("checksum"):
             report.add((*at, "checksum"), "is missing: an image from a URL needs its sha256:… or sha512:…")
     if own.get("checksum") and not _CHECKSUM.fullmatch(own["checksum"]):

@@ -17,7 +17,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report i
     DOMAIN,
     Report,
     is_dns_name,
+    listed,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["check_machine", "check_names"]
 
@@ -27,6 +30,10 @@ _STRATEGIES = ("Always", "Halted", "Manual", "Once", "RerunOnFailure")
 _CLUSTER_STRATEGIES = (*_STRATEGIES, "WaitAsReceiver")
 _FIRMWARE = (*DOMAIN, "firmware")
 _TIMERS = ("hpet", "hyperv", "kvm", "pit", "rtc")
+_TICK_POLICIES = ("delay", "catchup", "merge", "discard")
+
+#: What libvirt's schema and QEMU's driver let in of them (libvirt 9.0, qemuValidateDomainDefClockTimers).
+_LIBVIRT_TICK_POLICIES = {"hpet": _TICK_POLICIES, "pit": ("delay", "catchup", "discard"), "rtc": ("delay", "catchup")}
 
 #: KubeVirt's globs of machine types by architecture; libvirt on x86 has i440fx too.
 _MACHINES = ("q35*", "pc-q35*", "virt*", "s390-ccw-virtio*")
@@ -96,6 +103,13 @@ def _check_features(report: Report) -> None:
     vendor = (hyperv.get("vendorid") or {}).get("vendorid")
     if vendor is not None and not 0 < len(vendor) <= 12:
         report.add((*at, "vendorid", "vendorid"), f"{vendor!r}: write 1 to 12 characters")
+    elif vendor is None and report.backend == "libvirt" and "vendorid" in hyperv:
+        report.add((*at, "vendorid", "vendorid"), "is missing: write 1 to 12 characters")
+    for name, needed in defaults.HYPERV_NEEDS.items():
+        # What one needs is turned on with it, unless it is turned off by name.
+        is_on = name in hyperv and (hyperv[name] or {}).get("enabled", True)
+        if is_on and (hyperv.get(needed) or {}).get("enabled") is False:
+            report.add((*at, name), f"needs {needed}, which is off: turn {needed} on, or {name} off")
 
 
 def _check_clock(report: Report) -> None:
@@ -103,16 +117,29 @@ def _check_clock(report: Report) -> None:
     timers = clock.get("timer") or {}
     for name in _TIMERS:
         at, timer = (*DOMAIN, "clock", "timer", name), timers.get(name) or {}
-        report.choice((*at, "tickPolicy"), timer.get("tickPolicy"), ("delay", "catchup", "merge", "discard"))
+        report.choice((*at, "tickPolicy"), timer.get("tickPolicy"), _TICK_POLICIES)
         report.choice((*at, "track"), timer.get("track"), ("guest", "wall"))
+        if report.backend == "libvirt":
+            _check_libvirt_timer(report, at, name, timer)
     if clock.get("utc") is not None and clock.get("timezone") is not None:
         report.add((*DOMAIN, "clock", "timezone"), "stands beside utc: write one of them")
+
+
+def _check_libvirt_timer(report: Report, at: Path, name: str, timer: dict[str, t.Any]) -> None:
+    policy, has = timer.get("tickPolicy"), _LIBVIRT_TICK_POLICIES.get(name, ())
+    if policy in _TICK_POLICIES and policy not in has:
+        remedy = f"write {listed(has)}" if has else "leave it out"
+        report.add((*at, "tickPolicy"), f"{policy} is nothing that {name} does on libvirt: {remedy}")
+    if timer.get("track") is not None and name != "rtc":
+        report.add((*at, "track"), "is the rtc's alone: leave it out")
 
 
 def _check_type(report: Report) -> None:
     machine = (report.domain.get("machine") or {}).get("type")
     architecture = report.spec.get("architecture") or ""
     allowed = _LIBVIRT_MACHINES if report.backend == "libvirt" else _MACHINES_OF.get(architecture, _MACHINES)
+    if machine == "" and report.backend == "libvirt":
+        report.add((*DOMAIN, "machine", "type"), f"is empty: write one of {', '.join(allowed)}, or leave it out")
     if machine and not any(fnmatch.fnmatchcase(machine, glob) for glob in allowed):
         report.add((*DOMAIN, "machine", "type"), f"{machine!r} is not supported: write one of {', '.join(allowed)}")
 
@@ -133,6 +160,8 @@ def _check_firmware(report: Report) -> None:
         for key in ("kernelPath", "initrdPath"):
             if files.get(key) and not files[key].startswith("/"):
                 report.add((*at, key), f"{files[key]!r} is no absolute path")
+        if not (kernel_boot.get("kernelArgs") or "").isprintable():
+            report.add((*_FIRMWARE, "kernelBoot", "kernelArgs"), "has more than one line, or what cannot be printed")
     if firmware.get("uuid") is not None:
         try:
             uuid.UUID(firmware["uuid"])
@@ -143,7 +172,9 @@ def _check_firmware(report: Report) -> None:
 def _check_secure_boot(report: Report, efi: dict[str, t.Any]) -> None:
     smm = (report.domain.get("features") or {}).get("smm")
     smm_on = smm is not None and smm.get("enabled", True)
-    if efi.get("secureBoot", True) and not smm_on:
+    # Where there is no SMM, KubeVirt's default is no secure boot (pkg/defaults/arm64.go).
+    default = report.spec.get("architecture") != "arm64"
+    if efi.get("secureBoot", default) and not smm_on:
         said = "is on" if "secureBoot" in efi else "is on where efi does not say"
         report.add(
             (*_FIRMWARE, "bootloader", "efi", "secureBoot"),

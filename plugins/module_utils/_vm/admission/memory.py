@@ -79,14 +79,15 @@ def _check_hugepages(report: Report) -> None:
         return
     # KubeVirt holds the request to the page size where there is one, else the guest's memory.
     request = ((report.domain.get("resources") or {}).get("requests") or {}).get("memory")
-    amount = request if request is not None else defaults.guest_memory(report.spec)
-    if amount is None or report.problems:
-        return
-    memory = report.bytes_at((*_MEMORY, "guest"), amount) or 0
-    if memory % page or memory < page:
-        below, above = quantity.from_bytes(memory // page * page), quantity.from_bytes((memory // page + 1) * page)
-        near = f"{below} or {above}" if memory >= page else above
-        report.add(
-            (*_RESOURCES, "requests", "memory") if request is not None else (*_MEMORY, "guest"),
-            f"{amount} is not a multiple of the page size {hugepages['pageSize']}: write {near}",
-        )
+    at_request, at_guest = (*_RESOURCES, "requests", "memory"), (*_MEMORY, "guest")
+    amounts = {at_request: request}
+    if request is None or (report.cpu.get("numa") or {}).get("guestMappingPassthrough") is not None:
+        # virt-launcher divides the guest's memory into cells of whole pages (vcpu.go, numaMapping).
+        declared = (report.domain.get("memory") or {}).get("guest")
+        amounts[at_guest] = declared if request is not None else defaults.guest_memory(report.spec)
+    for place, amount in amounts.items() if not report.problems else ():
+        memory = report.bytes_at(place, amount)
+        if memory is not None and (memory % page or memory < page):
+            below, above = quantity.from_bytes(memory // page * page), quantity.from_bytes((memory // page + 1) * page)
+            near = f"{below} or {above}" if memory >= page else above
+            report.add(place, f"{amount} is not a multiple of the page size {hugepages['pageSize']}: write {near}")

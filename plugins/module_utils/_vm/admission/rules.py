@@ -11,6 +11,7 @@ backend only asks ``report.backend``, or stands in the backend's :class:`RuleSet
 from __future__ import annotations
 
 import typing as t
+import uuid
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cpu import check_cpu
@@ -20,7 +21,13 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields i
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.machine import check_machine, check_names
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory import check_memory
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks, sockets_of
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import DEVICES, Backend, Report, RuleSet
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import (
+    DEVICES,
+    DOMAIN,
+    Backend,
+    Report,
+    RuleSet,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import (
     check_structure,
     kind_of,
@@ -33,10 +40,14 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
     Manifest,
     domain_name,
     from_options,
+    mapping_at,
+    pod_spec,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
 
 __all__ = ["LIBVIRT_RULES", "admit", "complete", "convert"]
+
+_UUID: Path = (*DOMAIN, "firmware", "uuid")
 
 _RULES = (check_machine, check_cpu, check_memory, check_disks, check_networks, check_devices)
 
@@ -154,6 +165,7 @@ def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest]
     names: dict[str, str] = {}
     uses: dict[str, tuple[str, str]] = {}
     sockets: dict[str, str] = {}
+    uuids: dict[str, str] = {}
     for options, manifest in zip(declarations, manifests):
         name = domain_name(manifest.document) if backend == "libvirt" else _object_name(manifest)
         if name in names:
@@ -169,6 +181,10 @@ def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest]
                 problems.append(
                     Problem(manifest.option_path(at), f"{path} is a disk of {owner!r} and {name!r}: {remedy}")
                 )
+        identity = mapping_at(pod_spec(manifest.document), "domain", "firmware").get("uuid")
+        if identity and backend == "libvirt" and uuids.setdefault(str(uuid.UUID(identity)), name) != name:
+            message = f"{identity} is the UUID of {uuids[str(uuid.UUID(identity))]!r} and {name!r}: give each its own"
+            problems.append(Problem(manifest.option_path(_UUID), message))
         for at, path in sockets_of(Report(manifest, LIBVIRT_RULES)) if backend == "libvirt" else ():
             if sockets.setdefault(path, name) != name:
                 message = f"{path} is the socket of {sockets[path]!r} and {name!r}: give each its own"
@@ -187,7 +203,7 @@ def _disks_in_use(manifest: Manifest) -> list[tuple[Path, str, str]]:
     found: list[tuple[Path, str, str]] = []
     for at, volume in report.items("volumes"):
         disk = disks.get(volume["name"], {})
-        path = (volume.get("hostDisk") or {}).get("path") or (volume.get("libvirt") or {}).get("device")
+        path = defaults.host_path(volume)
         if path:
             read_only = "cdrom" in disk or (disk.get(defaults.target_kind(disk)) or {}).get("readonly")
             use = "read-only" if read_only else "shared" if disk.get("shareable") else "exclusive"

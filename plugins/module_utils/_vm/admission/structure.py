@@ -104,7 +104,8 @@ def _walk_texts(report: Report, value: dict[t.Any, t.Any], path: Path) -> None:
         if not isinstance(key, str):
             report.add((*path, str(key)), f"the name {key!r} is no text: write it quoted")
         if not isinstance(item, str):
-            report.add((*path, str(key)), f"is {item!r}: write text, quoted: '{item}'")
+            example = "" if isinstance(item, (dict, list)) else f": '{item}'"
+            report.add((*path, str(key)), f"is {_quoted(item, path)}: write text, quoted{example}")
 
 
 def _refuse_unknown(report: Report, fields: dict[str, t.Any], path: Path, key: t.Any, item: t.Any) -> None:

@@ -61,8 +61,9 @@ def disk_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element |
         volume = volumes.get(disk["name"], {})
         queues = _queues(devices, context) if bus_of(disk) == "virtio" else None
         elements.append(_disk(disk, volume, targets[disk["name"]], queues, threads.get(disk["name"]), context))
-    on_scsi = sum(bus_of(disk) == "scsi" for disk in disks)
-    elements += [_scsi_controller(index, devices, context) for index in range(-(-on_scsi // _SCSI_UNITS))]
+    # libvirt goes by the letters, which SATA and USB disks have too.
+    on_scsi = [_number(targets[disk["name"]]) // _SCSI_UNITS for disk in disks if bus_of(disk) == "scsi"]
+    elements += [_scsi_controller(index, devices, context) for index in range(max(on_scsi, default=-1) + 1)]
     elements += [_filesystem(filesystem, volumes) for filesystem in devices.get("filesystems") or []]
     return elements
 
@@ -89,6 +90,14 @@ def _letters(prefix: str) -> t.Iterator[str]:
     for first in ("", *string.ascii_lowercase):
         for last in string.ascii_lowercase:
             yield f"{prefix}{first}{last}"
+
+
+def _number(target: str) -> int:
+    """Which of its bus a disk is by its name: 0 for sda, 26 for sdaa."""
+    number = 0
+    for letter in target[2:]:
+        number = 26 * number + string.ascii_lowercase.index(letter) + 1
+    return number - 1
 
 
 def _disk(

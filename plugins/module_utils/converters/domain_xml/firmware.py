@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 import xml.etree.ElementTree as ET
 
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import HYPERV_NEEDS
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     ABSENT,
     Context,
@@ -98,7 +99,7 @@ def _hyperv(given: dict[str, t.Any] | None) -> ET.Element | None:
     if given is None:
         return None
     children: list[ET.Element | None] = []
-    for name, value in sorted(given.items()):
+    for name, value in sorted(_with_needs(given).items()):
         settings = value or {}
         attributes: dict[str, t.Any] = {"state": _on_off(settings.get("enabled", True))}
         if name in _HYPERV_VALUES:
@@ -106,6 +107,15 @@ def _hyperv(given: dict[str, t.Any] | None) -> ET.Element | None:
             attributes[attribute] = settings.get(field, default)
         children.append(el(_HYPERV_TAGS.get(name, name), attributes))
     return container("hyperv", *children)
+
+
+def _with_needs(given: dict[str, t.Any]) -> dict[str, t.Any]:
+    result = dict(given)
+    # In an order in which what one needs may need another.
+    for name, needed in HYPERV_NEEDS.items():
+        if name in result and (result[name] or {}).get("enabled", True):
+            result.setdefault(needed, {})
+    return result
 
 
 _HYPERV_TAGS = {"synictimer": "stimer", "vendorid": "vendor_id"}

@@ -960,6 +960,149 @@ SHAPES: dict[str, tuple[Options, str, str]] = {
     ),
 }
 
+
+def passed_through(*devices: Options) -> Options:
+    return vm(host_devices=[{"name": f"d{index}", **device} for index, device in enumerate(devices)])
+
+
+def timer(name: str, **settings: str) -> Options:
+    return vm(clock={"utc": {}, "timer": {name: settings}})
+
+
+#: What libvirt or QEMU would refuse in the middle, when files are made or another VM is there already.
+LATE: dict[str, tuple[Options, str, str]] = {
+    "an empty CPU model": (vm(cpu_model=""), "cpu_model", "leave it out"),
+    "an empty machine type": (vm(machine_type=""), "machine_type", "leave it out"),
+    "a CPU feature twice": (
+        vm(spec={"domain": {"cpu": {"features": [{"name": "pcid"}, {"name": "pcid", "policy": "disable"}]}}}),
+        "spec.domain.cpu.features[1].name",
+        "one policy",
+    ),
+    "an image without a checksum for a disk that comes empty": (
+        vm(disks=[disk({"emptyDisk": {"capacity": "1Gi"}, "libvirt": {"image": "http://x/y.qcow2"}})]),
+        "disks[0].volume.libvirt.checksum",
+        "is missing",
+    ),
+    "a file mode of one digit": (
+        vm(disks=[disk({"emptyDisk": {"capacity": "1Gi"}, "libvirt": {"mode": "9"}})]),
+        "disks[0].volume.libvirt.mode",
+        "octal",
+    ),
+    "an image for a device": (
+        vm(disks=[disk({"libvirt": {"device": "/dev/sdb", "image": "/srv/a.raw"}})]),
+        "disks[0].volume.libvirt.image",
+        "means nothing beside libvirt.device",
+    ),
+    "a device of another format": (
+        vm(disks=[disk({"libvirt": {"device": "/dev/sdb", "format": "vmdk"}})]),
+        "disks[0].volume.libvirt.format",
+        "raw or qcow2",
+    ),
+    "a seed of another format": (
+        vm(disks=[disk({"cloudInitNoCloud": {"userData": "#"}, "libvirt": {"format": "qcow2"}})]),
+        "disks[0].volume.libvirt.format",
+        "means nothing beside cloudInitNoCloud",
+    ),
+    "a disk of a folder": (
+        vm(disks=[disk({"libvirt": {"directory": "/srv/share"}})]),
+        "disks[0].name",
+        "as a filesystem",
+    ),
+    "a LUN of an image": (
+        vm(
+            disks=[
+                {
+                    "name": "root",
+                    "lun": {"bus": "scsi"},
+                    "volume": {"libvirt": {"device": "/dev/sdb", "format": "qcow2"}},
+                }
+            ]
+        ),
+        "disks[0].lun",
+        "format raw",
+    ),
+    "a LUN with a serial number": (
+        vm(
+            disks=[
+                {"name": "root", "lun": {"bus": "scsi"}, "serial": "1", "volume": {"libvirt": {"device": "/dev/sdb"}}}
+            ]
+        ),
+        "disks[0].serial",
+        "leave it out",
+    ),
+    "one file in two spellings": (
+        vm(disks=[made("/srv//a.img"), {**made("/srv/a.img"), "name": "b"}]),
+        "disks[1].volume",
+        "needs a file of its own",
+    ),
+    "a path that ends above": (vm(disks=[made("/srv/..")]), "disks[0].volume.hostDisk.path", "absolute path"),
+    "a path of two lines": (vm(disks=[made("/srv/a\nb")]), "disks[0].volume.hostDisk.path", "absolute path"),
+    "a host device without a name": (
+        vm(spec={"domain": {"devices": {"hostDevices": [{"pci": "0000:00:01.0"}]}}}),
+        "spec.domain.devices.hostDevices[0].name",
+        "is missing",
+    ),
+    "a host device's name with a space": (
+        vm(host_devices=[{"name": "GPU 1", "pci": "0000:00:01.0"}]),
+        "host_devices[0].name",
+        "letters, digits",
+    ),
+    "one device in two spellings": (
+        passed_through({"pci": "0000:3B:00.0"}, {"pci": "3b:00.0"}),
+        "host_devices[1].pci",
+        "'d0' already",
+    ),
+    "a slot that PCI does not have": (passed_through({"pci": "3b:ff.0"}), "host_devices[0].pci", "no PCI address"),
+    "two inputs of one name": (
+        vm(spec={"domain": {"devices": {"inputs": [{"name": "a", "type": "tablet"}] * 2}}}),
+        "spec.domain.devices.inputs[1].name",
+        "stands twice",
+    ),
+    "two shares of one name": (
+        vm(
+            disks=[],
+            spec={
+                "domain": {"devices": {"filesystems": [{"name": "a", "virtiofs": {}}] * 2}},
+                "volumes": [{"name": "a", "libvirt": {"directory": "/srv"}}],
+            },
+        ),
+        "spec.domain.devices.filesystems[1].name",
+        "stands twice",
+    ),
+    "what Hyper-V's features need is off": (
+        vm(spec={"domain": {"features": {"hyperv": {"tlbflush": {}, "vpindex": {"enabled": False}}}}}),
+        "spec.domain.features.hyperv.tlbflush",
+        "turn vpindex on",
+    ),
+    "no vendor": (
+        vm(spec={"domain": {"features": {"hyperv": {"vendorid": {}}}}}),
+        "spec.domain.features.hyperv.vendorid.vendorid",
+        "1 to 12",
+    ),
+    "what hpet tracks": (timer("hpet", track="guest"), "clock.timer.hpet.track", "leave it out"),
+    "a tick policy of kvmclock": (timer("kvm", tickPolicy="delay"), "clock.timer.kvm.tickPolicy", "leave it out"),
+    "a tick policy that the rtc has not": (
+        timer("rtc", tickPolicy="merge"),
+        "clock.timer.rtc.tickPolicy",
+        "delay or catchup",
+    ),
+    "memory that makes no cells of pages": (
+        realtime(memory="1536Mi", hugepages="1Gi", resources={"requests": {"memory": "1Gi"}}),
+        "memory",
+        "1Gi or 2Gi",
+    ),
+    "a UUID twice": (
+        {"memory": "1Gi", "smbios_uuid": "6b8e2d4a-0f1c-4b7e-9a55-3c2d1e0f9a88", "vms": [{"name": "a"}, {"name": "b"}]},
+        "smbios_uuid",
+        "is the UUID of 'a' and 'b'",
+    ),
+    "kernel arguments of two lines": (
+        vm(spec={"domain": {"firmware": {"kernelBoot": {"kernelArgs": "a\nb", "libvirt": {"kernelPath": "/k"}}}}}),
+        "spec.domain.firmware.kernelBoot.kernelArgs",
+        "more than one line",
+    ),
+}
+
 #: Several VMs in one task.
 VMS: dict[str, tuple[Options, str, str]] = {
     "an entry without a name": ({"memory": "1Gi", "vms": [{"cpu_cores": 1}]}, "vms[0].name", "is missing"),
@@ -1050,6 +1193,7 @@ TABLE = {
         ("misplaced", MISPLACED),
         ("cluster", CLUSTER),
         ("shapes", SHAPES),
+        ("late", LATE),
         ("vms", VMS),
     )
     for what, case in cases.items()
@@ -1208,6 +1352,10 @@ def test_text_in_a_volume_s_place_is_not_printed(run: t.Callable[[Options], dict
     result = run(vm(disks=[{"name": "root", "volume": "userData: hunter2"}]))
     assert problems_of(result) == [("disks[0].volume", "is text: write a mapping")]
     assert "hunter2" not in result["msg"]
+
+
+def test_a_password_in_a_url_is_not_printed(run: t.Callable[[Options], dict[str, t.Any]]) -> None:
+    assert "hunter2" not in str(run(vm(disks=[made(image="ftp://me:hunter2@example.com/a.raw")])))
 
 
 GOOD: dict[str, Options] = {

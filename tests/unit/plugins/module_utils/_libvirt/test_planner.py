@@ -635,3 +635,24 @@ def test_a_uuid_may_be_written_in_any_way(bed: Bed) -> None:
     domain = bed.apply(bed.plan(options))
     assert domain.uuid == "6f4a52f8-3c5b-4b0e-9d7a-1f2e3d4c5b6a"
     assert bed.plan(options).definition is None
+
+
+def test_a_uuid_of_another_domain_is_refused(bed: Bed) -> None:
+    other = bed.apply(bed.plan({"name": "first"}))
+    assert bed.refused({"smbios_uuid": other.uuid}) == [
+        ("vms[0].smbios_uuid", f"{other.uuid} is first's: write another")
+    ]
+    assert [one.path for one in bed.plan({"name": "first", "smbios_uuid": other.uuid}).changes] == ["metadata"]
+
+
+def test_more_vcpus_than_libvirt_gives_a_guest(bed: Bed) -> None:
+    ((path, message),) = bed.refused({"cpu_sockets": 4, "cpu_cores": 64})
+    assert (path, "at most 255" in message) == ("vms[0].cpu_cores", True)
+
+
+def test_a_numa_cell_needs_a_page(bed: Bed) -> None:
+    bed.host = replace(HOST, topology=Topology(tuple(Core(cpu % 2, cpu % 2, (cpu,)) for cpu in range(6))))
+    three = {**DEDICATED, "cpu_cores": 5, "numa_passthrough": True, "hugepages": "1Gi", "memory": "1Gi"}
+    ((path, message),) = bed.refused(three)
+    assert (path, "fewer huge pages than the 2 NUMA nodes" in message) == ("vms[0].memory", True)
+    assert bed.plan({**three, "memory": "2Gi"}).definition is not None

@@ -17,7 +17,12 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import
     read_record,
     write_record,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import hashed, redacted
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import (
+    hashed,
+    printable_options,
+    redacted,
+    unprinted,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
 
 SECRET = "hunter2"
@@ -134,3 +139,13 @@ def test_what_kubectl_left_is_remembered_as_a_hash() -> None:
     kept = redacted(document)["metadata"]["annotations"]
     assert kept == {key: hashed("userData: hunter2"), "a": "b"}
     assert redacted({"metadata": {"annotations": kept}})["metadata"]["annotations"] == kept
+    # Templates before ansible-core 2.19 make a mapping of it.
+    document = {"metadata": {"name": "vm1", "annotations": {key: {"userData": "hunter2"}}}}
+    assert "hunter2" not in repr(redacted(document))
+    assert "hunter2" not in repr(unprinted(document))
+    assert redacted(redacted(document)) == redacted(document)
+
+
+def test_passwords_of_urls_are_not_printed() -> None:
+    shown = printable_options({"uri": "qemu+ssh://root@host/system", "disks": [{"image": "https://me:hunter2@host/a"}]})
+    assert shown == {"uri": "qemu+ssh://root@host/system", "disks": [{"image": "https://********@host/a"}]}

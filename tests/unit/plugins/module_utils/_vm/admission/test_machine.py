@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._vm.admission.cases import (
     Table,
     assert_told,
@@ -46,6 +49,33 @@ TABLE: Table = {
         domain(memory={"maxGuest": "4Gi"}, launchSecurity={"sev": {}}),
         "spec.domain.memory.maxGuest",
         "launchSecurity",
+    ),
+    **{
+        f"a real-time mask that KubeVirt does not read: {mask}": (
+            vm(
+                cpu_cores=8,
+                dedicated_cpus=True,
+                numa_passthrough=True,
+                hugepages="2Mi",
+                realtime=True,
+                realtime_mask=mask,
+            ),
+            "realtime_mask",
+            f"write {same}",
+        )
+        for mask, same in (("^0", "1-7"), ("0-7,^2-3", "0-1,4-7"), ("0-6:1/2", "0,2,4,6"))
+    },
+    "memory that makes no cells of pages": (
+        vm(
+            memory="1536Mi",
+            cpu_cores=1,
+            dedicated_cpus=True,
+            numa_passthrough=True,
+            hugepages="1Gi",
+            resources={"requests": {"memory": "1Gi"}},
+        ),
+        "memory",
+        "1Gi or 2Gi",
     ),
     "memory of libvirt": (vm(memory_locked=True), "memory_locked", "leave memory_locked out"),
     "kernel of libvirt": (
@@ -93,6 +123,18 @@ TABLE: Table = {
     "subdomain": (pod(subdomain="Lab"), "spec.subdomain", "a DNS name"),
     "a field that is misplaced": (pod(runStrategy="Always"), "spec.runStrategy", "use definition, or state"),
 }
+
+
+def test_the_defaults_of_arm64() -> None:
+    """No secure boot without SMM, and virtio disks (pkg/defaults/arm64.go)."""
+    disk = {
+        "name": "root",
+        "disk": {},
+        "dedicatedIOThread": True,
+        "volume": {"persistentVolumeClaim": {"claimName": "a"}},
+    }
+    spec = {"architecture": "arm64", "domain": {"firmware": {"bootloader": {"efi": {}}}}}
+    assert admit([Options(vm(disks=[disk], spec=spec))], CLUSTER_RULES)
 
 
 @pytest.mark.parametrize("what", TABLE)

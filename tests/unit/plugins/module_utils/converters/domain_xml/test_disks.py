@@ -38,6 +38,15 @@ FACTS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         ],
     ),
     "bus by default": ({"disks": [disk(bus=None)]}, [f"{DISK}/target[@dev='sda'][@bus='sata']"]),
+    "virtio-scsi beyond the letters of one controller": (
+        {
+            "disks": [
+                {"name": "cd", "cdrom": {"bus": "sata"}},
+                *(disk(f"d{index}", "scsi", volume={"emptyDisk": {"capacity": "1Gi"}}) for index in range(7)),
+            ]
+        },
+        ["count(devices/controller[@type='scsi'][@model='virtio-scsi']) = 2"],
+    ),
     "virtio-scsi": (
         {"disks": [disk(bus="scsi")]},
         [

@@ -85,6 +85,15 @@ FACTS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         domain(features={"acpi": {"enabled": False}, "apic": {}, "kvm": {"hidden": True}}),
         ["not(features/acpi)", "features/apic", "features/kvm/hidden/@state = 'on'"],
     ),
+    "Hyper-V with what it needs": (
+        domain(features={"hyperv": {"tlbflush": {}, "synictimer": {}, "ipi": {"enabled": False}}}),
+        [
+            "features/hyperv/vpindex/@state = 'on'",
+            "features/hyperv/synic/@state = 'on'",
+            "features/hyperv/ipi/@state = 'off'",
+            "count(features/hyperv/*) = 5",
+        ],
+    ),
     "Hyper-V": (
         domain(
             features={
