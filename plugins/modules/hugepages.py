@@ -96,7 +96,6 @@ EXAMPLES = r"""
   rtvirt.core.kernel_cmdline:
     owner: hugepages
     args: "{{ hugepages.kernel_args }}"
-  when: hugepages.kernel_args | length > 0
 """
 
 RETURN = r"""
