@@ -95,7 +95,8 @@ options:
             default: {}
           other_config:
             description:
-              - Further settings of the interface, by Open vSwitch's own names.
+              - Further settings of the interface, or of a bond (C(lacp-time), C(bond-primary) and the like), by Open
+                vSwitch's own names.
             type: dict
             default: {}
           tag:
@@ -190,7 +191,7 @@ options:
   socket_mode:
     description:
       - Mode of the folder in octal digits; V(0755) where it is made and nothing is said.
-    type: str
+    type: raw
   disconnect_guests:
     description:
       - Take away, or make anew, ports that guests are connected to.

@@ -161,8 +161,9 @@ class Host:
         os.chmod(self._at(path), mode)
 
     def remove_folder(self, path: str) -> None:
-        """:raises OSError: where something is in it."""
-        os.rmdir(self._at(path))
+        """One that is gone is so. :raises OSError: where something is in it."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(self._at(path))
 
     def tell(self, path: str, value: str) -> None:
         """Write to an attribute of sysfs or procfs.

@@ -181,7 +181,7 @@ def _too_much(
     host: Host, wanted: t.Sequence[Wanted], pools: t.Mapping[tuple[int, int], Pool], reserve: int | None
 ) -> t.Iterator[Problem]:
     """Pools that leave a node less than its reserve; those on whichever node are taken to be spread evenly."""
-    nodes = sorted({node for _size, node in pools})
+    nodes = _with_memory(host, pools)
     for node in nodes:
         total = _node_memory(host, node)
         keep = min(_RESERVE, total // 10) if reserve is None else reserve
@@ -200,6 +200,11 @@ def _too_much(
                 f"leaves node {node} {max(0, left) // 1024} MiB of its {total // 1024} MiB for all else, and it keeps"
                 f" {keep // 1024} MiB: reserve fewer pages, or lower reserve",
             )
+
+
+def _with_memory(host: Host, pools: t.Iterable[tuple[int, int]]) -> list[int]:
+    """The nodes that the kernel spreads pages over: one may have CPUs and no memory."""
+    return sorted({node for _size, node in pools if _node_memory(host, node)})
 
 
 def _node_memory(host: Host, node: int) -> int:

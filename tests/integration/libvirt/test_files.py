@@ -11,8 +11,10 @@ import shutil
 import struct
 import subprocess
 import typing as t
+import uuid
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import Bed
@@ -139,10 +141,18 @@ def test_a_full_disk_leaves_a_vm_with_data_as_it_was(bed: Bed, small: Path) -> N
     assert run_one(**options)["changed"] is False
 
 
-def test_a_definition_that_libvirt_refuses_leaves_nothing(bed: Bed) -> None:
+def test_a_definition_that_libvirt_refuses_leaves_nothing(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files come before the definition: what refers to them must never be there without them."""
-    taken = {"domain": {"firmware": {"uuid": run_one(**bed.bare("other"))["uuid"]}}}
-    options = bed.bare(disks=[bed.disk("root")], spec=taken, cloud_init={"hostname": "one"})
+    taken = {"smbios_uuid": str(uuid.uuid4())}
+    define = libvirt.virConnect.defineXMLFlags
+
+    def somebody_is_faster(*arguments: t.Any) -> t.Any:
+        monkeypatch.undo()
+        run_one(**bed.bare("other", **taken))
+        return define(*arguments)
+
+    monkeypatch.setattr(libvirt.virConnect, "defineXMLFlags", somebody_is_faster)
+    options = bed.bare(disks=[bed.disk("root")], cloud_init={"hostname": "one"}, **taken)
     with pytest.raises(TaskError, match=rf"^define {bed.name()}: .*is already defined with uuid"):
         run_one(**options)
     assert (bed.power(), bed.files()) == ("absent", [])

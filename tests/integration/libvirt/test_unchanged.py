@@ -95,7 +95,7 @@ DECLARATIONS: dict[str, dict[str, t.Any]] = {
                     "hyperv": {
                         **{name: {} for name in HYPERV},
                         "vapic": {"enabled": True},
-                        "vpindex": {"enabled": False},
+                        "reset": {"enabled": False},
                         "spinlocks": {"spinlocks": 8191},
                         "vendorid": {"vendorid": "somebody"},
                     }

@@ -71,7 +71,7 @@ def plan_bridges(database: Database, bridges: t.Sequence[Bridge], *, consent: bo
             _check_free(plan, database, bridge.name, bridge.path)
             plan.then.append(["add-br", bridge.name])
             plan.made.append(f"bridge {bridge.name}")
-        elif there[bridge.name] and not consent:
+        elif not consent and (there[bridge.name] or not is_ours(row)):
             _check_datapath(plan, bridge, row, there[bridge.name])
         _set(plan, f"Bridge {bridge.name}", row, bridge.fields)
         for port in bridge.ports:
@@ -84,9 +84,8 @@ def _check_datapath(plan: BridgePlan, bridge: Bridge, row: Row, ports: t.Sequenc
     """A bridge of another type is another bridge: all its ports, the host's own among them, are gone for a moment."""
     before, after = row["datapath_type"] or "system", bridge.fields["datapath_type"]
     if before != after:
-        message = (
-            f"{bridge.name} is {before}, and making it {after} takes {', '.join(ports)} away while it is made anew"
-        )
+        gone = ", ".join([*ports, bridge.name])
+        message = f"{bridge.name} is {before}, and making it {after} takes {gone} away while it is made anew"
         remedy = f"write {before}, or set disconnect_guests"
         plan.problems.append(Problem(f"{bridge.path}.datapath_type", f"{message}: {remedy}"))
 

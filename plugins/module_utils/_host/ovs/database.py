@@ -30,7 +30,18 @@ _FACTS = ("ovs_version", "dpdk_initialized", "dpdk_version", "other_config")
 _TABLES = {
     "Open_vSwitch": (*_FACTS, "external_ids"),
     "Bridge": ("name", "*ports", "datapath_type", "fail_mode", "other_config", "external_ids"),
-    "Port": ("_uuid", "name", "*interfaces", "tag", "*trunks", "vlan_mode", "bond_mode", "lacp", "external_ids"),
+    "Port": (
+        "_uuid",
+        "name",
+        "*interfaces",
+        "tag",
+        "*trunks",
+        "vlan_mode",
+        "bond_mode",
+        "lacp",
+        "other_config",
+        "external_ids",
+    ),
     "Interface": ("_uuid", "name", "type", "options", "other_config", "mtu_request", "external_ids", "error", "status"),
 }
 

@@ -28,6 +28,14 @@ _AFFINITY = re.compile(r"^\d+:\d+(,\d+:\d+)*$")
 _MTU = (68, 65535)
 _VLANS = range(4096)
 
+#: Columns' keys that have options of their own.
+_OPTIONS = (
+    ("options", "vhost-server-path", "socket"),
+    ("options", "dpdk-devargs", "devargs"),
+    ("options", "n_rxq", "n_rxq"),
+    ("other_config", "pmd-rxq-affinity", "pmd_rxq_affinity"),
+)
+
 
 @dataclass(frozen=True)
 class Interface:
@@ -119,12 +127,13 @@ def _port(given: dict[str, t.Any], path: str, folder: str, problems: list[Proble
         ]
         return Port(name, fields, (_interface(given, path, folder, problems, userspace=userspace),), path)
     fields.update({key: given[key] for key in ("bond_mode", "lacp") if given[key] is not None})
+    fields.update(_map("other_config", given["other_config"], path, problems))
     if len(bond) < 2:
         problems.append(Problem(f"{path}.interfaces", f"has {len(bond)}: a bond has two or more"))
     problems += [
         Problem(f"{path}.{key}", "stands beside interfaces, which have their own: write it there")
-        for key in ("type", "socket", "devargs", "n_rxq", "mtu", "pmd_rxq_affinity")
-        if given[key] is not None
+        for key in ("type", "socket", "devargs", "n_rxq", "mtu", "pmd_rxq_affinity", "options")
+        if given[key] not in (None, {})
     ]
     interfaces = [
         _interface(one, f"{path}.interfaces[{index}]", folder, problems, userspace=userspace)
@@ -147,6 +156,10 @@ def _vlans(given: dict[str, t.Any], path: str, problems: list[Problem]) -> dict[
         fields["vlan_mode"] = given["vlan_mode"]
     if given["vlan_mode"] == "access" and trunks:
         problems.append(Problem(f"{path}.trunks", "are for vlan_mode trunk and native: an access port has one tag"))
+    elif given["vlan_mode"] is None and trunks and tag is not None:
+        # vswitchd: "ignoring trunks in favor of implicit vlan".
+        message = "stand beside a tag, which makes an access port: write vlan_mode native-tagged or native-untagged"
+        problems.append(Problem(f"{path}.trunks", message))
     return fields
 
 
@@ -186,6 +199,9 @@ def _misfits(given: dict[str, t.Any], kind: str, *, userspace: bool) -> t.Iterat
         if given[key] is not None and kind != owner:
             more = ", a vhost-user port has as many queues as its guest" if key == "n_rxq" else ""
             yield key, f"is for ports of type {owner}{more}: leave it out"
+    for column, key, option in _OPTIONS:
+        if key in given[column]:
+            yield f"{column}.{key}", f"is an option of its own: write {option}"
     if given["n_rxq"] is not None and given["n_rxq"] < 1:
         yield "n_rxq", f"is {given['n_rxq']}: write 1 or more"
     mtu = given["mtu"]

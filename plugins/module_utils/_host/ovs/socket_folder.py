@@ -8,6 +8,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 from __future__ import annotations
 
 import re
+import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
@@ -44,8 +45,9 @@ class FolderPlan:
         return "" if self.wanted is None else f"{self.path} {self.wanted[0]}:{self.wanted[1]} {self.wanted[2]:04o}"
 
 
-def plan_folder(host: Host, path: str, *, owner: str | None, group: str | None, mode: str | None) -> FolderPlan:
-    """:arg owner: a name or number, as ``group``; None for QEMU's where the folder is new or ours, else as it is.
+def plan_folder(host: Host, path: str, *, owner: str | None, group: str | None, mode: t.Any) -> FolderPlan:
+    """:arg mode: octal digits, or the number that YAML makes of 0755.
+    :arg owner: a name or number, as ``group``; None for QEMU's where the folder is new or ours, else as it is.
     :raises DeclarationError: for users and modes that are none.
     """
     now = host.owner_of(path)
@@ -61,7 +63,8 @@ def plan_folder(host: Host, path: str, *, owner: str | None, group: str | None, 
             if number is None:
                 problems.append(Problem(option, f"{name!r} is not known on this host: write one of /etc/{file}"))
             numbers.append(number or 0)
-    if mode is not None and not _MODE.fullmatch(mode):
+    mode = f"{mode:o}" if isinstance(mode, int) and not isinstance(mode, bool) else mode
+    if mode is not None and not _MODE.fullmatch(str(mode)):
         problems.append(Problem("socket_mode", f"{mode!r} is no mode: write octal digits in quotes, such as '0755'"))
     if problems:
         raise DeclarationError(problems)

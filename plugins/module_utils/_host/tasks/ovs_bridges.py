@@ -74,7 +74,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "socket_folder": {"type": "path", "default": "/var/lib/vhost_sockets"},
     "socket_owner": {"type": "str"},
     "socket_group": {"type": "str"},
-    "socket_mode": {"type": "str"},
+    "socket_mode": {"type": "raw"},
     "disconnect_guests": {"type": "bool", "default": False},
     "wait_timeout": {"type": "int", "default": 60},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -101,7 +101,8 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
     planned = _plan(params, host)
 
     def apply() -> Result:
-        _check_dpdk(host, planned)
+        if planned.changed or params["state"] == "present":
+            _check_dpdk(host, planned)
         if planned.folder is not None and planned.folder.changed and params["state"] == "present":
             apply_folder(host, planned.folder)
         for commands in filter(None, (planned.switch.first, planned.switch.then)):

@@ -75,6 +75,17 @@ class SwitchPlan:
     warnings: tuple[str, ...]
 
     @property
+    def initialises(self) -> bool:
+        """Whether the process that runs initialises DPDK when it is told, or has been told to."""
+        able = self.process is not None and self.process.has_dpdk
+        return self.dpdk_init == "true" and able and not self.database.settings["dpdk_initialized"]
+
+    @property
+    def awaited(self) -> bool:
+        """Whether DPDK is to come by the start of this task, or without one."""
+        return self.dpdk_init == "true" and (self.allowed or not self.restarts or self.initialises)
+
+    @property
     def changed(self) -> bool:
         return bool(self.commands or self.program or (self.restarts and self.allowed))
 
@@ -88,6 +99,8 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
     def apply() -> Result:
         if planned.changed:
             _apply(host, planned, params["wait_timeout"])
+        elif planned.awaited:
+            _wait(host, planned.process, params["wait_timeout"])
         settings = settings_of(host)
         if settings["dpdk_initialized"] and planned.dpdk_init != "false":
             _look(host)
@@ -117,7 +130,7 @@ def _plan(params: t.Mapping[str, t.Any], host: Host) -> SwitchPlan:
     changes, commands = change_row(_ROW, settings, fields)
     runs_dpdk = present and wanted.initialises
     program, former = _program(host, settings, runs_dpdk=runs_dpdk)
-    restarts = _restarts(settings, process, changes, runs_dpdk=runs_dpdk)
+    restarts = _restarts(settings, process, _config_after(settings, changes), runs_dpdk=runs_dpdk)
     if runs_dpdk and (restarts or not settings["dpdk_initialized"]):
         problems += dpdk.check_memory(host, wanted, _held(settings, process))
     if runs_dpdk:
@@ -163,26 +176,40 @@ def _program(host: Host, settings: t.Mapping[str, t.Any], *, runs_dpdk: bool) ->
 def _restarts(
     settings: t.Mapping[str, t.Any],
     process: vswitchd.Vswitchd | None,
-    changes: t.Iterable[FieldChange],
+    after: t.Mapping[str, str],
     *,
     runs_dpdk: bool,
 ) -> bool:
     """Whether the switch has to be started anew.
 
     DPDK that is not initialised yet is so by the transaction that sets it, in the switch that runs.
+
+    :arg after: ``other_config`` as it will be.
     """
     if process is None:
         return runs_dpdk
-    changed = {change.field for change in changes}
-    once = changed & (dpdk.RESTART_FIELDS if settings["dpdk_initialized"] else dpdk.START_FIELDS)
-    return _stale(settings, process) is not None or bool(once) or (runs_dpdk and not process.has_dpdk)
+    fields = dpdk.RESTART_FIELDS if settings["dpdk_initialized"] else dpdk.START_FIELDS
+    return _part(_in_force(settings, process), fields) != _part(after, fields) or (runs_dpdk and not process.has_dpdk)
+
+
+def _config_after(settings: t.Mapping[str, t.Any], changes: t.Iterable[FieldChange]) -> dict[str, str]:
+    """``other_config`` with changes of it."""
+    given = {change.field.partition(":")[2]: change.after for change in changes}
+    return {key: value for key, value in {**(settings["other_config"] or {}), **given}.items() if value is not None}
+
+
+def _part(config: t.Mapping[str, str], fields: t.Collection[str]) -> dict[str, str]:
+    return {key: value for key, value in config.items() if _field(key) in fields}
 
 
 def _stale(settings: t.Mapping[str, t.Any], process: vswitchd.Vswitchd | None) -> dict[str, str] | None:
     """What the process was started with of settings that were written since; None where nothing was."""
-    note = (settings["external_ids"] or {}).get(_STALE)
-    told = json.loads(note) if note else {}
-    return told["other_config"] if process is not None and told.get("process") == process.mark else None
+    try:
+        told = json.loads((settings["external_ids"] or {}).get(_STALE) or "null")
+        return dict(told["other_config"]) if process is not None and told["process"] == process.mark else None
+    except (KeyError, TypeError, ValueError):
+        # None, or somebody has spoilt it.
+        return None
 
 
 def _in_force(settings: t.Mapping[str, t.Any], process: vswitchd.Vswitchd | None) -> dict[str, str]:
@@ -190,7 +217,7 @@ def _in_force(settings: t.Mapping[str, t.Any], process: vswitchd.Vswitchd | None
     config, stale = dict(settings["other_config"] or {}), _stale(settings, process)
     if stale is None:
         return config
-    return {**{key: value for key, value in config.items() if _field(key) not in dpdk.RESTART_FIELDS}, **stale}
+    return {**_part(config, {_field(key) for key in config} - dpdk.RESTART_FIELDS), **stale}
 
 
 def _field(key: str) -> str:
@@ -221,15 +248,14 @@ def _apply(host: Host, plan: SwitchPlan, seconds: int) -> None:
     commands = [*plan.commands, *_notes(plan, starts)]
     process = plan.process
     # The first to be told that DPDK is not initialised is who asks: a switch that ends on it answers no more.
-    initialises = plan.dpdk_init == "true" and not plan.database.settings["dpdk_initialized"]
-    waits = process is not None and not starts and not initialises
+    waits = process is not None and not starts and not plan.initialises
     try:
         if commands:
             write_database(host, commands, seconds=seconds if waits else None)
         if starts:
             vswitchd.restart(host)
             process = vswitchd.read_vswitchd(host)
-        if plan.dpdk_init == "true" and (starts or not plan.restarts):
+        if plan.awaited:
             _wait(host, process, seconds)
     except RtvirtError as error:
         now = vswitchd.read_vswitchd(host)
@@ -246,8 +272,11 @@ def _notes(plan: SwitchPlan, starts: bool) -> list[list[str]]:
     noted = plan.database.settings["external_ids"] or {}
     wanted = dict(noted)
     if plan.restarts and not starts and plan.process is not None:
-        former = _in_force(plan.database.settings, plan.process)
-        kept = {key: value for key, value in former.items() if _field(key) in dpdk.RESTART_FIELDS}
+        kept = _part(_in_force(plan.database.settings, plan.process), dpdk.RESTART_FIELDS)
+        if plan.initialises:
+            # It initialises DPDK with what is written now; only what it has read at its start is of before.
+            new = _config_after(plan.database.settings, plan.changes)
+            kept = {**_part(kept, dpdk.START_FIELDS), **_part(new, dpdk.RESTART_FIELDS - dpdk.START_FIELDS)}
         note = {"process": plan.process.mark, "other_config": kept}
         wanted[_STALE] = json.dumps(note, sort_keys=True)
     elif starts or plan.commands:

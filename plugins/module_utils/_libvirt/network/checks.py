@@ -81,7 +81,8 @@ def check_kind(options: Options, existing: ET.Element | None, library: int) -> l
         return problems
     if mode == "bridge":
         bridge = None if existing is None else existing.find("bridge")
-        if bridge is None and not options.get("bridge"):
+        # One of others may have devices for macvtap instead.
+        if bridge is None and not options.get("bridge") and have != "bridge":
             add("bridge", "is missing: write the name of a bridge of the host")
         for part in ("device", "domain", "mtu", "ipv4", "ipv6"):
             if is_given(options.get(part)):

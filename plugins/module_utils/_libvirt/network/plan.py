@@ -109,7 +109,11 @@ def _check_host(plan: NetworkPlan, others: t.Mapping[str, Network]) -> list[Prob
     running = None if plan.existing is None else plan.existing.running
     # Of a bridge that gets another name, it is the network's own.
     mine = None if running is None else own_bridge(running)
-    subnets = [one for one in surroundings.host_subnets() if one[0] != mine] if local else []
+    # Nor is what an active network has had all along: a VPN may have come since.
+    moves = running is None or any(
+        surroundings.subnet_of(running, family) != surroundings.subnet_of(after, family) for family in ("ipv4", "ipv6")
+    )
+    subnets = [one for one in surroundings.host_subnets() if one[0] != mine] if local and moves else []
     problems = surroundings.check_neighbours(options, after, neighbours, subnets)
     if local:
         problems += surroundings.check_bridge(options, after) + surroundings.check_files(options)

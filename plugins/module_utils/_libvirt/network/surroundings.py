@@ -20,7 +20,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders impor
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.definition import ip_of, mode_of, own_bridge
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.options import Options
 
-__all__ = ["check_bridge", "check_files", "check_neighbours", "host_subnets"]
+__all__ = ["check_bridge", "check_files", "check_neighbours", "host_subnets", "subnet_of"]
+
+#: Bits of the widest subnet that is taken for one of neighbours.
+_LEAST_PREFIX = 8
 
 _DEVICES = pathlib.Path("/sys/class/net")
 _ROUTES = pathlib.Path("/proc/net/route")
@@ -85,12 +88,12 @@ def check_neighbours(
     options: Options,
     after: ET.Element,
     others: t.Mapping[str, tuple[ET.Element, bool]],
-    subnets: t.Iterable[tuple[str, t.Any]],
+    subnets: t.Iterable[tuple[str, t.Any, bool]],
 ) -> list[Problem]:
     """Problems with bridges and subnets that others have.
 
     :arg others: the other networks of libvirt, and whether each is active.
-    :arg subnets: the host's own subnets, with the devices that they are reached through.
+    :arg subnets: as :func:`host_subnets` has them.
     """
     problems: list[Problem] = []
     bridge = own_bridge(after)
@@ -100,32 +103,44 @@ def check_neighbours(
     if options["state"] != "active":
         return problems
     for family in ("ipv4", "ipv6"):
-        mine = _subnet(after, family)
+        mine = subnet_of(after, family)
         taken = [
-            (f"the network {name!r}", _subnet(other, family)) for name, (other, active) in others.items() if active
+            (f"the network {name!r}", subnet_of(other, family), True)
+            for name, (other, active) in others.items()
+            if active
         ]
         # What a bridge of libvirt leads to is told by its network.
         bridges = {own_bridge(other) for other, _active in others.values()} | {bridge}
-        taken += [(device, subnet) for device, subnet in subnets if device not in bridges]
-        for owner, subnet in taken:
-            if mine is not None and subnet is not None and mine.version == subnet.version and mine.overlaps(subnet):
+        taken += [one for one in subnets if one[0] not in bridges]
+        for owner, subnet, direct in taken:
+            if mine is not None and subnet is not None and _collide(mine, subnet, direct):
                 message = f"{mine} overlaps with {subnet} of {owner}: write another subnet"
                 problems.append(Problem(f"{family}.address", message))
     return problems
 
 
-def host_subnets(routes: pathlib.Path = _ROUTES) -> list[tuple[str, t.Any]]:
-    """The subnets that this host has routes to, with their devices; a default route is to none."""
+def _collide(mine: t.Any, subnet: t.Any, direct: bool) -> bool:
+    """Whether a subnet is where another one is, or hides a part of it, or of the host's own neighbours.
+
+    A wider one behind a gateway, or the half of the Internet that a VPN leads to, is reached as before.
+    """
+    if mine.version != subnet.version or not mine.overlaps(subnet):
+        return False
+    return bool(subnet.prefixlen >= mine.prefixlen or (direct and subnet.prefixlen >= _LEAST_PREFIX))
+
+
+def host_subnets(routes: pathlib.Path = _ROUTES) -> list[tuple[str, t.Any, bool]]:
+    """(device, subnet, whether without a gateway) of each route of this host; a default route is to no subnet."""
     subnets = []
     for line in routes.read_text().splitlines()[1:]:
-        device, destination, _gateway, _flags, _references, _use, _metric, mask = line.split()[:8]
+        device, destination, gateway, _flags, _references, _use, _metric, mask = line.split()[:8]
         if int(mask, 16):
             address, size = (ipaddress.ip_address(int(text, 16).to_bytes(4, "little")) for text in (destination, mask))
-            subnets.append((device, ipaddress.ip_network(f"{address}/{size}")))
+            subnets.append((device, ipaddress.ip_network(f"{address}/{size}"), not int(gateway, 16)))
     return subnets
 
 
-def _subnet(network: ET.Element, family: str) -> t.Any:
+def subnet_of(network: ET.Element, family: str) -> t.Any:
     ip = ip_of(network, family)
     size = None if ip is None else ip.get("prefix") or ip.get("netmask")
     if ip is None or size is None:

@@ -343,3 +343,8 @@ def test_pools_of_a_node_that_is_gone_are_nothing_to_be_given_back(kernel: Kerne
     shutil.rmtree(kernel.root / "sys/kernel/mm/hugepages/hugepages-1048576kB")
     assert run(kernel, state="absent")["changed"]
     assert kernel.counts[M, 0] == 0
+
+
+def test_a_node_without_memory_has_nothing_to_keep(kernel: Kernel) -> None:
+    kernel.put("/sys/devices/system/node/node1/meminfo", "Node 1 MemTotal:       0 kB\n")
+    assert run(kernel, pool("2M", 8), check=True)["changed"] is True

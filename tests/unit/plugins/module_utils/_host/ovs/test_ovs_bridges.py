@@ -137,6 +137,18 @@ BAD: dict[str, tuple[list[dict[str, t.Any]], str, str]] = {
         f"{P0}.type",
         "stands beside interfaces",
     ),
+    "a bond with options": (
+        [bridge({"name": "bond0", "options": {"a": 1}, "interfaces": [card(), card(name="dpdk1", devargs="5e:00.0")]})],
+        f"{P0}.options",
+        "stands beside interfaces",
+    ),
+    "a tag beside trunks": ([bridge(card(tag=5, trunks=[10]))], f"{P0}.trunks", "write vlan_mode native-tagged"),
+    "a socket among the options": (
+        [bridge(vhost(options={"vhost-server-path": "/srv/x"}))],
+        f"{P0}.options.vhost-server-path",
+        "write socket",
+    ),
+    "queues among the options": ([bridge(card(options={"n_rxq": 2}))], f"{P0}.options.n_rxq", "write n_rxq"),
     "a bond's mode without a bond": (
         [bridge(card(bond_mode="balance-tcp"))],
         f"{P0}.bond_mode",
@@ -216,9 +228,44 @@ def test_a_bridge_is_not_turned_over_unasked(switch: Switch) -> None:
         run(switch, bridge())
     (problem,) = error.value.problems
     assert problem.path == "bridges[0].datapath_type"
-    assert "making it netdev takes eth1 away while it is made anew: write system, or set" in problem.message
+    assert "making it netdev takes eth1, br0 away while it is made anew: write system, or set" in problem.message
     assert run(switch, bridge(datapath_type="system"))["changed"] is True
     assert run(switch, bridge(), disconnect_guests=True)["changed"] is True
+
+
+def test_a_bridge_of_others_is_not_turned_over_for_its_own_port(switch: Switch) -> None:
+    """The host's addresses may be on it."""
+    switch.bridges = {"br0": {}}
+    with pytest.raises(DeclarationError, match="takes br0 away while it is made anew"):
+        run(switch, bridge())
+    switch.rows = {"br0": {"external_ids": {"rtvirt": "datapath_type row"}}}
+    assert run(switch, bridge())["changed"] is True
+
+
+def test_settings_of_a_bond_are_its_port_s(switch: Switch) -> None:
+    cards = [card(), card(name="dpdk1", devargs="0000:5e:00.0")]
+    done = run(switch, bridge({"name": "bond0", "other_config": {"lacp-time": "fast"}, "interfaces": cards}))
+    assert "Port bond0 other_config:lacp-time=fast\n" in done["diff"][0]["after"]
+
+
+def test_nothing_to_take_away_needs_no_switch_that_runs(switch: Switch) -> None:
+    (switch.root / "run/openvswitch/ovs-vswitchd.pid").unlink()
+    assert run(switch, state="absent", check=False)["changed"] is False
+
+
+@pytest.mark.parametrize(("mode", "bits"), [(0o770, 0o770), ("0770", 0o770), ("2775", 0o2775), (0o2775, 0o2775)])
+def test_a_mode_is_what_yaml_made_of_it(switch: Switch, mode: t.Any, bits: int) -> None:
+    plan = plan_folder(switch, "/run/vhost", owner=None, group=None, mode=mode)
+    assert plan.wanted is not None
+    assert plan.wanted[2] == bits
+
+
+def test_a_folder_of_ours_that_is_gone(switch: Switch) -> None:
+    """As one in /run is after each boot."""
+    apply_folder(switch, plan_folder(switch, "/run/vhost", owner=None, group=None, mode=None))
+    (switch.root / "run/vhost").rmdir()
+    assert run(switch, state="absent", check=False)["changed"] is True
+    assert run(switch, state="absent", check=False)["changed"] is False
 
 
 def test_others_ports_keep_the_bridge_that_they_can_live_on(switch: Switch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.vswitchd import read_vswitchd
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import ovs_dpdk
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.ovs.switch import Switch
@@ -184,3 +185,95 @@ def test_a_process_is_told_from_the_next_with_its_number(switch: Switch) -> None
     assert process.mark == "70.22"
     switch.put("/proc/70/comm", "sleep\n")
     assert read_vswitchd(switch) is None
+
+
+class Living(Switch):
+    """One that has what is written to its row, and initialises DPDK when it is told, or ends.
+
+    :ivar becomes: what becomes of DPDK: ``initialised``, ``late`` or ``dead``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.settings["dpdk_initialized"] = False
+        self.becomes = "initialised"
+        self.put("/etc/init.d/openvswitch-switch", "")
+
+    def answer(self, command: t.Sequence[str]) -> Ran:
+        if command[0] != "ovs-vsctl" or "list" in command:
+            return super().answer(command)
+        starts = [at for at, word in enumerate(command) if word == "--"]
+        for start, end in zip(starts, [*starts[1:], len(command)]):
+            verb, _table, _row, *rest = command[start + 1 : end]
+            for assignment in rest if verb == "set" else ():
+                field, _equals, value = assignment.partition("=")
+                column, _colon, key = field.partition(":")
+                self.settings[column][key] = json.loads(value)
+            if verb == "remove":
+                self.settings[rest[0]].pop(rest[1], None)
+        told = self.settings["other_config"].get("dpdk-init") == "true"
+        if told and self.becomes == "dead":
+            (self.root / "run/openvswitch/ovs-vswitchd.pid").unlink(missing_ok=True)
+        elif told and self.becomes == "initialised" and not self.settings["dpdk_initialized"]:
+            self.settings["dpdk_initialized"] = True
+            self.put(f"{POOLS.format(0)}/free_hugepages", "0\n")
+        return Ran(0, "", "")
+
+
+POOLS = "/sys/devices/system/node/node{}/hugepages/hugepages-2048kB"
+STAGED: dict[str, t.Any] = {"socket_mem": [512], "other_config": {"userspace-tso-enable": True}}
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Living:
+    """With 512 MiB of free huge pages on its first node."""
+    switch = Living(tmp_path)
+    switch.lay_out("intel-2-nodes")
+    for node, count in ((0, 256), (1, 0)):
+        for what in ("nr", "free"):
+            switch.put(f"{POOLS.format(node)}/{what}_hugepages", f"{count}\n")
+    return switch
+
+
+def test_a_switch_that_ends_on_dpdk_has_its_settings_back(living: Living) -> None:
+    """Also where another setting waits for a restart, which the task would not make."""
+    living.settings["other_config"] = {"max-idle": "100"}
+    living.becomes = "dead"
+    with pytest.raises(RtvirtError, match="was given its former settings"):
+        run(living, check=False, **STAGED)
+    assert living.settings["other_config"] == {"max-idle": "100"}
+
+
+def test_what_waits_for_a_restart_does_not_hide_what_dpdk_has(living: Living) -> None:
+    done = run(living, check=False, **STAGED)
+    assert (done["dpdk_initialized"], done["restart_required"]) == (True, True)
+    again = run(living, check=False, **STAGED)
+    assert (again["changed"], again["restart_required"]) == (False, True)
+    # Its own pages count as free then.
+    assert run(living, allow_restart=True, **STAGED)["restarted"] is True
+
+
+def test_what_is_taken_back_needs_no_restart(living: Living) -> None:
+    run(living, check=False, socket_mem=[256])
+    assert run(living, check=False, socket_mem=[128])["restart_required"] is True
+    back = run(living, check=False, socket_mem=[256])
+    assert (back["changed"], back["restart_required"], living.settings["external_ids"].keys()) == (
+        True,
+        False,
+        {"rtvirt"},
+    )
+    assert run(living, check=False, socket_mem=[256])["changed"] is False
+
+
+def test_dpdk_that_does_not_come_is_told_each_time(living: Living) -> None:
+    living.becomes = "late"
+    for _run in range(2):
+        with pytest.raises(RtvirtError, match="DPDK is not initialised"):
+            run(living, check=False, wait_timeout=1)
+
+
+def test_a_note_that_others_have_spoilt(switch: Switch) -> None:
+    switch.settings["other_config"] = {"dpdk-init": "true"}
+    for note in ("{", "[]", '{"process": "70.22"}'):
+        switch.settings["external_ids"] = {"rtvirt-stale": note}
+        assert run(switch)["restart_required"] is False

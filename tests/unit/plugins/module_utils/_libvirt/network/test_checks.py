@@ -222,6 +222,12 @@ def test_a_linux_bridge_has_vlans_with_a_new_libvirt() -> None:
     assert [problem.path for problem in check_kind(options(vlan={"tags": [5]}), network(), 11_000_000)] == ["vlan"]
 
 
+def test_a_network_of_others_for_macvtap_needs_no_bridge() -> None:
+    theirs = network("<forward mode='bridge'><interface dev='eth0'/></forward>")
+    assert check_kind(options(autostart=True), theirs, DEBIAN_12) == []
+    assert [problem.path for problem in check_kind(options(mode="bridge"), None, DEBIAN_12)] == ["bridge"]
+
+
 @pytest.mark.parametrize(
     ("given", "paths"),
     [
@@ -267,11 +273,16 @@ def test_a_subnet_is_nobody_elses(tmp_path: Path) -> None:
     routes = tmp_path / "route"
     head = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
     rows = ["eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0", "eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0"]
-    routes.write_text(head + "\n".join([*rows, "virbr7 006433C6 00000000 0001 0 0 0 00FFFFFF 0 0 0"]) + "\n")
+    rows += ["virbr7 006433C6 00000000 0001 0 0 0 00FFFFFF 0 0 0"]
+    # Half of the Internet by a VPN, and a private range behind a gateway.
+    rows += ["tun0 00000080 00000000 0001 0 0 0 00000080 0 0 0", "eth0 0000000A 010200C0 0003 0 0 0 000000FF 0 0 0"]
+    routes.write_text(head + "\n".join(rows) + "\n")
     subnets = host_subnets(routes)
-    assert [(device, str(subnet)) for device, subnet in subnets] == [
-        ("eth0", "192.0.2.0/24"),
-        ("virbr7", "198.51.100.0/24"),
+    assert [(device, str(subnet), direct) for device, subnet, direct in subnets] == [
+        ("eth0", "192.0.2.0/24", True),
+        ("virbr7", "198.51.100.0/24", True),
+        ("tun0", "128.0.0.0/1", True),
+        ("eth0", "10.0.0.0/8", False),
     ]
 
     def problems(address: str, others: dict[str, t.Any], state: str = "active") -> list[str]:
@@ -281,6 +292,8 @@ def test_a_subnet_is_nobody_elses(tmp_path: Path) -> None:
 
     assert problems("192.0.2.129/25", {}) == ["ipv4.address"]
     assert problems("192.0.2.129/25", {}, "inactive") == []
+    assert problems("10.1.2.1/24", {}) == problems("172.16.0.1/16", {}) == []
+    assert problems("10.0.0.1/8", {}) == ["ipv4.address"]
     # The network's own bridge.
     assert problems("198.51.100.1/24", {}) == []
     other = network("<bridge name='virbr8'/><ip address='203.0.113.1' netmask='255.255.255.0'/>")
