@@ -177,6 +177,42 @@ def test_a_disabled_gate_is_so_no_more(bed: Bed, configuration: Configuration) -
     assert configuration.read()["developerConfiguration"]["disabledFeatureGates"]
 
 
+def test_host_devices_are_permitted_and_no_more(bed: Bed, configuration: Configuration) -> None:
+    theirs = {"pciDeviceSelector": "8086:6f54", "resourceName": "intel.com/qat", "externalResourceProvider": True}
+    configuration.write({**configuration.read(), "permittedHostDevices": {"pciHostDevices": [theirs]}})
+    card = {"pci_device_selector": "10DE:1DB6", "resource_name": "nvidia.com/GV100GL"}
+    slice_ = {"mdev_name_selector": "GRID T4-1Q", "resource_name": "nvidia.com/GRID_T4-1Q"}
+    # The other one says what is there already, in capitals.
+    same = {"pci_device_selector": "8086:6F54", "resource_name": "intel.com/qat", "external_resource_provider": True}
+    options = {**access(bed), "pci_host_devices": [card, same], "mediated_devices": [slice_]}
+    for check in (True, False):
+        result = CONFIG.run(check=check, **options)
+        assert result["changed"] is True
+        assert result["pci_host_devices"] == [
+            theirs,
+            {"pciDeviceSelector": "10DE:1DB6", "resourceName": "nvidia.com/GV100GL"},
+        ]
+        assert ("mediatedDevices" in configuration.read()["permittedHostDevices"]) != check
+    assert CONFIG.run(**options)["changed"] is False
+    renamed = {**access(bed), "pci_host_devices": [{**card, "resource_name": "nvidia.com/V100"}]}
+    assert CONFIG.run(**renamed)["pci_host_devices"][1]["resourceName"] == "nvidia.com/V100"
+    gone = {**access(bed), "pci_host_devices": [card], "mediated_devices": [slice_], "state": "absent"}
+    assert [CONFIG.run(**gone)["changed"] for _time in range(2)] == [True, False]
+    assert configuration.read()["permittedHostDevices"]["pciHostDevices"] == [theirs]
+
+
+def test_devices_that_are_none(bed: Bed) -> None:
+    bad = {"pci_device_selector": "0000:3b:00.0", "resource_name": "GV100GL"}
+    good = {"pci_device_selector": "10DE:1DB6", "resource_name": "nvidia.com/GV100GL"}
+    with pytest.raises(TaskError) as refused:
+        CONFIG.run(**access(bed), pci_host_devices=[bad, good, good])
+    assert [problem["path"] for problem in refused.value.result["problems"]] == [
+        "pci_host_devices[0].pci_device_selector",
+        "pci_host_devices[0].resource_name",
+        "pci_host_devices[2].pci_device_selector",
+    ]
+
+
 # As users run them
 
 

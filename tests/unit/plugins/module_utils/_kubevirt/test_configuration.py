@@ -72,7 +72,7 @@ def gates(*on: str, off: t.Sequence[str] = ()) -> Object:
     ],
 )
 def test_the_patch(configuration: Object | None, absent: bool, patch: Object | None) -> None:
-    found = plan_configuration(kubevirt(configuration), [GATE], {"vhostuser": PLUGIN}, absent=absent)
+    found = plan_configuration(kubevirt(configuration), [GATE], {"vhostuser": PLUGIN}, {}, absent=absent)
     assert found == ({} if patch is None else {"spec": patch, "metadata": {"resourceVersion": "7"}})
 
 
@@ -85,8 +85,8 @@ def test_the_patch(configuration: Object | None, absent: bool, patch: Object | N
 )
 def test_an_operators_resource_is_left_to_it(metadata: Object) -> None:
     with pytest.raises(RtvirtError, match=r"annotation kubevirt\.kubevirt\.io/jsonpatch"):
-        plan_configuration(kubevirt(**metadata), [GATE], {}, absent=False)
-    assert plan_configuration(kubevirt(gates(GATE), **metadata), [GATE], {}, absent=False) == {}
+        plan_configuration(kubevirt(**metadata), [GATE], {}, {}, absent=False)
+    assert plan_configuration(kubevirt(gates(GATE), **metadata), [GATE], {}, {}, absent=False) == {}
 
 
 @pytest.mark.parametrize(
