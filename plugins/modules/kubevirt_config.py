@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: kubevirt_config
 short_description: Turn on KubeVirt's feature gates, register its binding plugins and permit host devices
 description:
-  - Brings feature gates, network binding plugins and permitted host devices in the configuration of a cluster's KubeVirt
+  - Brings feature gates, network binding plugins and permitted host devices in a cluster's configuration of KubeVirt
     to what is declared, by one merge patch of the KubeVirt resource, and none where nothing differs.
   - All other gates, plugins, devices and settings stay as they are.
   - A KubeVirt resource that HyperConverged (OpenShift Virtualization) keeps is refused where it differs, as it would be
@@ -40,7 +40,9 @@ options:
     default: []
     suboptions:
       pci_device_selector:
-        description: Vendor and device, such as V(10DE:1DB6), as RV(rtvirt.core.iommu_vfio#module:devices) has it.
+        description:
+          - Vendor and device, such as V(10DE:1DB6), as RV(rtvirt.core.iommu_vfio#module:devices) has it. HyperConverged calls
+            it so, and the KubeVirt resource C(pciVendorSelector).
         type: str
         required: true
       resource_name:
@@ -129,7 +131,7 @@ pci_host_devices:
   type: list
   elements: dict
   returned: always
-  sample: [{pciDeviceSelector: '10DE:1DB6', resourceName: nvidia.com/GV100GL_Tesla_V100}]
+  sample: [{pciVendorSelector: '10DE:1DB6', resourceName: nvidia.com/GV100GL_Tesla_V100}]
 mediated_devices:
   description: The mediated devices that are permitted now, as KubeVirt writes them.
   type: list

@@ -21,7 +21,7 @@ _GATES = ("featureGates", "disabledFeatureGates")
 Devices = t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]
 
 #: Lists of ``permittedHostDevices`` -> what tells their items apart.
-DEVICES = {"pciHostDevices": "pciDeviceSelector", "mediatedDevices": "mdevNameSelector"}
+DEVICES = {"pciHostDevices": "pciVendorSelector", "mediatedDevices": "mdevNameSelector"}
 
 
 class Configured(t.NamedTuple):

@@ -178,7 +178,7 @@ def test_a_disabled_gate_is_so_no_more(bed: Bed, configuration: Configuration) -
 
 
 def test_host_devices_are_permitted_and_no_more(bed: Bed, configuration: Configuration) -> None:
-    theirs = {"pciDeviceSelector": "8086:6f54", "resourceName": "intel.com/qat", "externalResourceProvider": True}
+    theirs = {"pciVendorSelector": "8086:6f54", "resourceName": "intel.com/qat", "externalResourceProvider": True}
     configuration.write({**configuration.read(), "permittedHostDevices": {"pciHostDevices": [theirs]}})
     card = {"pci_device_selector": "10DE:1DB6", "resource_name": "nvidia.com/GV100GL"}
     slice_ = {"mdev_name_selector": "GRID T4-1Q", "resource_name": "nvidia.com/GRID_T4-1Q"}
@@ -190,7 +190,7 @@ def test_host_devices_are_permitted_and_no_more(bed: Bed, configuration: Configu
         assert result["changed"] is True
         assert result["pci_host_devices"] == [
             theirs,
-            {"pciDeviceSelector": "10DE:1DB6", "resourceName": "nvidia.com/GV100GL"},
+            {"pciVendorSelector": "10DE:1DB6", "resourceName": "nvidia.com/GV100GL"},
         ]
         assert ("mediatedDevices" in configuration.read()["permittedHostDevices"]) != check
     assert CONFIG.run(**options)["changed"] is False

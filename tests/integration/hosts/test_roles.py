@@ -32,6 +32,34 @@ def test_a_role_tells_what_it_would_do(lab: LabHost, role: str) -> None:
     assert lab.shell(f"{files} 2>/dev/null || true") == ""
 
 
+def test_a_restart_that_was_not_allowed_stays_due(lab: LabHost) -> None:
+    """Of another service with a file, as this host has no libvirt."""
+    lab.shell("echo '# max_files = 1' >/root/qemu.conf")
+    common: dict[str, t.Any] = {
+        "libvirt_host_install": False,
+        "libvirt_host_start": False,
+        "libvirt_host_service": "ssh.service",
+        "libvirt_host_qemu_conf_path": "/root/qemu.conf",
+        "libvirt_host_qemu_conf": {"max_files": 1024},
+    }
+    told = {"ansible.builtin.debug": {"msg": "{{ libvirt_host_restart_required | default(false) }}"}}
+
+    def run(*, restart: bool) -> t.Any:
+        variables = {**common, "libvirt_host_restart_ok": restart}
+        task = {"ansible.builtin.include_role": {"name": "rtvirt.core.libvirt_host", "public": True}, "vars": variables}
+        return lab.play(task, told).results[1]["msg"]
+
+    process = "systemctl show --property MainPID --value ssh.service"
+    before = lab.shell(process)
+    assert [run(restart=False) for _time in range(2)] == [True, True]
+    assert lab.shell(process) == before
+    assert run(restart=True) is False
+    after = lab.shell(process)
+    assert after != before
+    assert run(restart=True) is False
+    assert lab.shell(process) == after
+
+
 def test_a_host_that_runs_a_vm_is_not_rebooted(lab: LabHost) -> None:
     boot = lab.boot()
     vm = lab.shell(f'setsid bash -c "{VM}" </dev/null >/dev/null 2>&1 & sleep 1; echo $!')
