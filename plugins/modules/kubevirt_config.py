@@ -41,8 +41,8 @@ options:
     suboptions:
       pci_device_selector:
         description:
-          - Vendor and device, such as V(10DE:1DB6), as RV(rtvirt.core.iommu_vfio#module:devices) has it. HyperConverged calls
-            it so, and the KubeVirt resource C(pciVendorSelector).
+          - Vendor and device, such as V(10DE:1DB6), as RV(rtvirt.core.iommu_vfio#module:devices) has it. HyperConverged
+            calls it so, and the KubeVirt resource C(pciVendorSelector).
         type: str
         required: true
       resource_name:
