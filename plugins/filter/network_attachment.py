@@ -17,8 +17,7 @@ def network_attachment(declaration: t.Any) -> dict[str, t.Any]:
     try:
         given = as_json(declaration)
         if not isinstance(given, dict):
-            message = f"{declaration!r} is no mapping: write a declaration"
-            raise AnsibleFilterError(f"rtvirt.core.network_attachment: {message}")
+            raise AnsibleFilterError(f"rtvirt.core.network_attachment: {given!r} is no mapping: write a declaration")
         return converter.network_attachment(given)
     except RtvirtError as error:
         raise AnsibleFilterError(f"rtvirt.core.network_attachment: {error.message}") from error

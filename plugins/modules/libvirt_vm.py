@@ -166,7 +166,7 @@ EXAMPLES = r"""
         network:
           libvirt:
             network: default
-    vms: "{{ range(10) | map('regex_replace', '(.+)', '{\"name\": \"node-\\\\1\"}') | map('from_json') | list }}"
+    vms: "{{ range(10) | map('regex_replace', '(.+)', '{\"name\": \"node-\\1\"}') | map('from_json') | list }}"
 
 - name: Remove a VM with the disks that were made for it
   rtvirt.core.libvirt_vm:
