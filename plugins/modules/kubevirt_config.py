@@ -12,8 +12,10 @@ description:
   - Brings feature gates, network binding plugins and permitted host devices in a cluster's configuration of KubeVirt
     to what is declared, by one merge patch of the KubeVirt resource, and none where nothing differs.
   - All other gates, plugins, devices and settings stay as they are.
-  - A KubeVirt resource that HyperConverged (OpenShift Virtualization) keeps is refused where it differs, as it would be
-    changed back.
+  - Where HyperConverged (OpenShift Virtualization) keeps the KubeVirt resource, its own resource is patched instead, as
+    it would undo any other change. The task then waits until KubeVirt has what is declared.
+  - For some feature gates HyperConverged has one of its own, such as C(alignCPUs). Others are set by its annotation
+    C(kubevirt.kubevirt.io/jsonpatch), with a warning, as HyperConverged reports C(TaintedConfiguration) then.
 extends_documentation_fragment:
   - rtvirt.core.kubernetes
 options:
@@ -72,6 +74,12 @@ options:
         description: Whether a device plugin of others allocates it.
         type: bool
         default: false
+  wait_timeout:
+    description:
+      - How many seconds HyperConverged may take to bring a change to KubeVirt. With V(0) it is not waited for. Without
+        HyperConverged there is nothing to wait for.
+    type: int
+    default: 120
   state:
     description: V(absent) takes away the gates, plugins and devices that are declared.
     type: str
@@ -122,7 +130,7 @@ feature_gates:
   returned: always
   sample: [HostDevices, NetworkDevicesWithDRA]
 bindings:
-  description: The plugins that are registered now.
+  description: The plugins that are registered now. Of HyperConverged those that its own resource has.
   type: dict
   returned: always
   sample: {vhostuser: {sidecarImage: 'quay.io/kubevirt/vhostuser-network-binding-plugin:v0.1.0'}}
@@ -141,9 +149,16 @@ mediated_devices:
 """
 
 import re
+import time
 import typing as t
+from dataclasses import replace
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import (
+    DeclarationError,
+    Problem,
+    RtvirtError,
+    WaitError,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import (
     AUTHENTICATION,
@@ -152,8 +167,17 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authenticati
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import (
     DEVICES,
-    configured,
-    plan_configuration,
+    Configured,
+    Declared,
+    KubeVirt,
+    wanted,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.hyperconverged import (
+    PATCHES,
+    VERSIONS,
+    HyperConverged,
+    gates_by_patch,
+    keeps,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
@@ -179,6 +203,7 @@ ARGUMENTS: dict[str, t.Any] = {
         "default": [],
         "options": {"mdev_name_selector": {"type": "str", "required": True}, **_RESOURCE},
     },
+    "wait_timeout": {"type": "int", "default": 120},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -187,14 +212,21 @@ _RESOURCE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-\w.]*
 
 _CONFLICTS = 5
 
+#: Seconds between two looks at the KubeVirt resource.
+_INTERVAL = 0.5
 
-def check_bindings(bindings: t.Mapping[str, t.Any]) -> None:
-    wrong = [name for name, one in bindings.items() if not isinstance(one, dict)]
-    if wrong:
-        raise DeclarationError(
-            Problem(f"bindings.{name}", f"is {bindings[name]!r}: write a mapping, with sidecarImage or the like")
-            for name in wrong
-        )
+
+def check_options(params: t.Mapping[str, t.Any]) -> None:
+    """:raises DeclarationError: for plugins and seconds that are none."""
+    problems = [
+        Problem(f"bindings.{name}", f"is {one!r}: write a mapping, with sidecarImage or the like")
+        for name, one in params["bindings"].items()
+        if not isinstance(one, dict) and params["state"] == "present"
+    ]
+    if params["wait_timeout"] < 0:
+        problems.append(Problem("wait_timeout", f"is {params['wait_timeout']}: write 0 or more seconds"))
+    if problems:
+        raise DeclarationError(problems)
 
 
 def devices_from(params: t.Mapping[str, t.Any]) -> dict[str, list[dict[str, t.Any]]]:
@@ -232,52 +264,97 @@ def devices_from(params: t.Mapping[str, t.Any]) -> dict[str, list[dict[str, t.An
     return found
 
 
-def find_kubevirt(session: Session) -> dict[str, t.Any]:
+def find_kubevirt(session: Session) -> KubeVirt:
     """The KubeVirt resource; there is one in a cluster, in any namespace."""
-    try:
-        for page in session.pages(objects.object_path(objects.KUBEVIRTS, None)):
-            for found in page.get("items") or []:
-                return t.cast("dict[str, t.Any]", found)
-    except ApiError as error:
-        if error.status != 404:
-            raise
+    for found in listed(session, objects.object_path(objects.KUBEVIRTS, None)):
+        return KubeVirt(found)
     raise RtvirtError("this cluster has no KubeVirt resource: install KubeVirt first")
 
 
-def brought(
-    session: Session, params: t.Mapping[str, t.Any], devices: dict[str, list[dict[str, t.Any]]]
-) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """The KubeVirt resource before and after; planned anew where someone else was faster."""
-    absent = params["state"] == "absent"
+def find_home(session: Session) -> KubeVirt | HyperConverged:
+    """The resource that KubeVirt's configuration is to be set in."""
+    kubevirt = find_kubevirt(session)
+    if not keeps(kubevirt.resource):
+        return kubevirt
+    namespace = kubevirt.resource["metadata"]["namespace"]
+    for version in VERSIONS:
+        for found in listed(session, objects.object_path(objects.HYPERCONVERGEDS, namespace, version=version)):
+            return HyperConverged.beside(found, version, kubevirt)
+    raise RtvirtError(f"the KubeVirt resource is HyperConverged's, and namespace {namespace} has no HyperConverged")
+
+
+def listed(session: Session, path: str) -> t.Iterator[dict[str, t.Any]]:
+    """The objects of a list, none where the cluster does not know their kind."""
+    try:
+        for page in session.pages(path):
+            yield from page.get("items") or []
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+def brought(session: Session, declared: Declared) -> tuple[KubeVirt | HyperConverged, KubeVirt | HyperConverged]:
+    """The resource before and after; planned anew where someone else was faster."""
     attempt = 0
     while True:
         attempt += 1
-        before = find_kubevirt(session)
-        key = (before["metadata"]["namespace"], before["metadata"]["name"])
-        patch = plan_configuration(before, params["feature_gates"], params["bindings"], devices, absent=absent)
-        if not patch:
-            return before, before
+        home = find_home(session)
+        now = home.configured()
+        target = wanted(now, declared)
+        if target == now:
+            return home, home
+        metadata = home.resource["metadata"]
+        path = objects.object_path(home.kind, metadata["namespace"], metadata["name"], version=home.version)
         try:
-            return before, session.patch(objects.object_path(objects.KUBEVIRTS, *key), patch)
+            return home, replace(home, resource=session.patch(path, home.patch(target)))
         except ApiError as error:
             if error.status != 409 or attempt == _CONFLICTS:
                 raise
 
 
+def wait(session: Session, declared: Declared, seconds: int) -> None:
+    """Until KubeVirt goes by what HyperConverged was told.
+
+    :raises WaitError: where it does not in time.
+    """
+    deadline = time.monotonic() + seconds
+    while not find_kubevirt(session).has(declared):
+        if time.monotonic() > deadline:
+            remedy = "see the conditions of the HyperConverged resource"
+            raise WaitError(f"HyperConverged has not brought this to KubeVirt within {seconds} s: {remedy}")
+        time.sleep(_INTERVAL)
+
+
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    check_bindings(params["bindings"] if params["state"] == "present" else {})
-    devices = devices_from(params)
+    check_options(params)
+    devices, absent = devices_from(params), params["state"] == "absent"
+    declared = Declared(params["feature_gates"], params["bindings"], devices, absent)
     with Session(access_from(params), dry_run=check_mode) as session:
-        before, after = (configured(one)._asdict() for one in brought(session, params, devices))
-    diff = {"before": before, "after": after}
+        homes = brought(session, declared)
+        before, after = (shown(home.configured()) for home in homes)
+        kept = isinstance(homes[0], HyperConverged)
+        if kept and before != after and not check_mode and params["wait_timeout"]:
+            wait(session, declared, params["wait_timeout"])
+    patched = gates_by_patch(gate for gate in after["gates"] if gate not in before["gates"]) if kept else []
     return {
         "changed": before != after,
         "feature_gates": after["gates"],
         "bindings": after["bindings"],
         "pci_host_devices": after["devices"]["pciHostDevices"],
         "mediated_devices": after["devices"]["mediatedDevices"],
-        "diff": [diff] if before != after else [],
+        "warnings": [
+            f"HyperConverged has no feature gate of its own for {gate}: its annotation {PATCHES} sets it, which"
+            " HyperConverged reports as TaintedConfiguration"
+            for gate in patched
+        ],
+        "diff": [{"before": before, "after": after}] if before != after else [],
     }
+
+
+def shown(configured: Configured) -> dict[str, t.Any]:
+    """A configuration as results have it: without devices that are listed as not permitted."""
+    permitted = {key: [one for one in items if not one.get("disabled")] for key, items in configured.devices.items()}
+    return configured._replace(devices=permitted)._asdict()
 
 
 def main() -> None:

@@ -1,31 +1,40 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The KubeVirt resource: feature gates, binding plugins and host devices in a cluster's configuration of it. Pure.
+"""What of a cluster's configuration of KubeVirt can be declared, and how the KubeVirt resource has it. Pure.
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+Where HyperConverged keeps the KubeVirt resource, its own has it instead: ``hyperconverged.py``.
 """
 
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import merge_patch
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
-__all__ = ["DEVICES", "Configured", "configured", "plan_configuration"]
+__all__ = ["DEVICES", "Configured", "Declared", "KubeVirt", "patch_of", "wanted"]
 
-_GATES = ("featureGates", "disabledFeatureGates")
-
-Devices = t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]
+Device = t.Mapping[str, t.Any]
 
 #: Lists of ``permittedHostDevices`` -> what tells their items apart.
 DEVICES = {"pciHostDevices": "pciVendorSelector", "mediatedDevices": "mdevNameSelector"}
 
+_GATES = ("featureGates", "disabledFeatureGates")
+
 
 class Configured(t.NamedTuple):
-    """What this collection may set of a configuration."""
+    """What this collection may set of a configuration, in KubeVirt's words.
+
+    :ivar gates: feature gates that are on.
+    :ivar disabled: those that are listed as off; one that is in both lists is on.
+    :ivar bindings: network binding plugins by their names.
+    :ivar devices: items of :data:`DEVICES`. Of HyperConverged's lists, one may be ``disabled``, and is not permitted.
+    """
 
     gates: list[str]
     disabled: list[str]
@@ -33,69 +42,86 @@ class Configured(t.NamedTuple):
     devices: dict[str, list[dict[str, t.Any]]]
 
 
-def configured(kubevirt: dict[str, t.Any]) -> Configured:
-    developer = mapping_at(kubevirt, "spec", "configuration", "developerConfiguration")
-    bindings = mapping_at(kubevirt, "spec", "configuration", "network", "binding")
-    on, off = (list(developer.get(key) or []) for key in _GATES)
-    permitted = mapping_at(kubevirt, "spec", "configuration", "permittedHostDevices")
-    return Configured(on, off, bindings, {key: list(permitted.get(key) or []) for key in DEVICES})
+class Declared(t.NamedTuple):
+    """What a configuration is to have, or with ``absent`` is to have no more."""
+
+    gates: t.Sequence[str]
+    bindings: dict[str, dict[str, t.Any]]
+    devices: t.Mapping[str, t.Sequence[Device]]
+    absent: bool = False
 
 
-def plan_configuration(
-    kubevirt: dict[str, t.Any],
-    gates: t.Sequence[str],
-    bindings: dict[str, dict[str, t.Any]],
-    devices: Devices,
-    *,
-    absent: bool,
-) -> dict[str, t.Any]:
-    """The merge patch that brings a KubeVirt resource to what is declared, empty for none. What others have set stays.
+@dataclass(frozen=True)
+class KubeVirt:
+    """A KubeVirt resource. :class:`hyperconverged.HyperConverged` can be asked the same.
 
-    :arg devices: items of :data:`DEVICES`, by the list that they are of.
-    :raises RtvirtError: where the resource is an operator's, which would undo it.
+    :ivar kind: its kind, in the plural, and ``version`` the API where it is not the kind's usual one.
     """
-    now = configured(kubevirt)
+
+    kind: t.ClassVar[str] = objects.KUBEVIRTS
+    resource: dict[str, t.Any]
+    version: str | None = None
+
+    def configured(self) -> Configured:
+        configuration = mapping_at(self.resource, "spec", "configuration")
+        on, off = (list(mapping_at(configuration, "developerConfiguration").get(key) or []) for key in _GATES)
+        permitted = mapping_at(configuration, "permittedHostDevices")
+        bindings = mapping_at(configuration, "network", "binding")
+        return Configured(on, off, bindings, {key: list(permitted.get(key) or []) for key in DEVICES})
+
+    def patch(self, wanted: Configured) -> dict[str, t.Any]:
+        """The merge patch that makes it be configured so."""
+        now = self.configured()
+        spec = copied(self.resource["spec"])
+        configuration = spec.setdefault("configuration", {})
+        for key, before, after in zip(_GATES, now, wanted):
+            if before != after:
+                configuration.setdefault("developerConfiguration", {})[key] = after
+        if wanted.bindings != now.bindings:
+            configuration.setdefault("network", {})["binding"] = wanted.bindings
+        for key, items in wanted.devices.items():
+            if items != now.devices[key]:
+                configuration.setdefault("permittedHostDevices", {})[key] = items
+        return patch_of(self.resource, {**self.resource, "spec": spec})
+
+    def has(self, declared: Declared) -> bool:
+        """Whether KubeVirt goes by a declaration already, wherever that was set."""
+        now = self.configured()
+        return wanted(now, declared)._replace(disabled=now.disabled) == now
+
+
+def patch_of(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The merge patch from one state of a resource to another. It fails where someone else has changed it since."""
+    patch = merge_patch(before, after)
+    metadata = {**patch.get("metadata", {}), "resourceVersion": before["metadata"]["resourceVersion"]}
+    return {**patch, "metadata": metadata}
+
+
+def wanted(now: Configured, declared: Declared) -> Configured:
+    """A configuration with what is declared. What others have set stays."""
+    gates, bindings, devices, absent = declared
     if absent:
-        wanted = Configured(
+        return Configured(
             [gate for gate in now.gates if gate not in gates],
             now.disabled,
             {name: one for name, one in now.bindings.items() if name not in bindings},
             {key: _without(items, devices.get(key, ()), DEVICES[key]) for key, items in now.devices.items()},
         )
-    else:
-        wanted = Configured(
-            [*now.gates, *(gate for gate in dict.fromkeys(gates) if gate not in now.gates)],
-            [gate for gate in now.disabled if gate not in gates],
-            {**now.bindings, **bindings},
-            {key: _with(items, devices.get(key, ()), DEVICES[key]) for key, items in now.devices.items()},
-        )
-    if wanted == now:
-        return {}
-    _check_owner(kubevirt)
-    spec = copied(kubevirt["spec"])
-    configuration = spec.setdefault("configuration", {})
-    for key, before, after in zip(_GATES, now, wanted):
-        if before != after:
-            configuration.setdefault("developerConfiguration", {})[key] = after
-    if wanted.bindings != now.bindings:
-        configuration.setdefault("network", {})["binding"] = wanted.bindings
-    for key, items in wanted.devices.items():
-        if items != now.devices[key]:
-            configuration.setdefault("permittedHostDevices", {})[key] = items
-    patch = {"spec": merge_patch(kubevirt["spec"], spec)}
-    return {**patch, "metadata": {"resourceVersion": kubevirt["metadata"]["resourceVersion"]}}
+    return Configured(
+        [*now.gates, *(gate for gate in dict.fromkeys(gates) if gate not in now.gates)],
+        [gate for gate in now.disabled if gate not in gates],
+        {**now.bindings, **bindings},
+        {key: _with(items, devices.get(key, ()), DEVICES[key]) for key, items in now.devices.items()},
+    )
 
 
-def _without(
-    items: list[dict[str, t.Any]], gone: t.Iterable[t.Mapping[str, t.Any]], key: str
-) -> list[dict[str, t.Any]]:
+def _without(items: list[dict[str, t.Any]], gone: t.Iterable[Device], key: str) -> list[dict[str, t.Any]]:
+    """One that is ``disabled`` stays: that is how HyperConverged is told that it is not permitted."""
     named = {_name(one, key) for one in gone}
-    return [one for one in items if _name(one, key) not in named]
+    return [one for one in items if _name(one, key) not in named or one.get("disabled")]
 
 
-def _with(
-    items: list[dict[str, t.Any]], declared: t.Iterable[t.Mapping[str, t.Any]], key: str
-) -> list[dict[str, t.Any]]:
+def _with(items: list[dict[str, t.Any]], declared: t.Iterable[Device], key: str) -> list[dict[str, t.Any]]:
     """Devices that are there stay in their places, and as they are written where they say the same."""
     wanted = {_name(one, key): dict(one) for one in declared}
     kept = [wanted.pop(_name(one, key), one) for one in items]
@@ -103,20 +129,10 @@ def _with(
     return result + list(wanted.values())
 
 
-def _name(item: t.Mapping[str, t.Any], key: str) -> str:
+def _name(item: Device, key: str) -> str:
     return str(item.get(key)).upper()
 
 
-def _meaning(item: t.Mapping[str, t.Any], key: str) -> tuple[t.Any, ...]:
-    return _name(item, key), item.get("resourceName"), bool(item.get("externalResourceProvider"))
-
-
-def _check_owner(kubevirt: dict[str, t.Any]) -> None:
-    owners = [owner.get("kind") for owner in kubevirt["metadata"].get("ownerReferences") or []]
-    manager = mapping_at(kubevirt, "metadata", "labels").get("app.kubernetes.io/managed-by", "")
-    if "HyperConverged" in owners or manager == "hco-operator":
-        remedy = (
-            "declare host devices in spec.permittedHostDevices of the HyperConverged resource, all else by its"
-            " annotation kubevirt.kubevirt.io/jsonpatch"
-        )
-        raise RtvirtError(f"the KubeVirt resource is HyperConverged's, which would undo a change: {remedy}")
+def _meaning(item: Device, key: str) -> tuple[t.Any, ...]:
+    external, disabled = (bool(item.get(flag)) for flag in ("externalResourceProvider", "disabled"))
+    return _name(item, key), item.get("resourceName"), external, disabled

@@ -14,6 +14,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session impo
 
 __all__ = [
     "DEFINITIONS",
+    "HYPERCONVERGEDS",
     "KUBEVIRTS",
     "VMIS",
     "VMS",
@@ -34,6 +35,7 @@ VMS = "virtualmachines"
 VMIS = "virtualmachineinstances"
 KUBEVIRTS = "kubevirts"
 DEFINITIONS = "network-attachment-definitions"
+HYPERCONVERGEDS = "hyperconvergeds"
 
 _KUBEVIRT = "kubevirt.io/v1"
 

@@ -58,4 +58,6 @@ def run(
         result = converge(task.params, task.check_mode)
     except RtvirtError as error:
         task.fail_json(msg=error.message, **error.details)
+    for warning in result.pop("warnings", ()):
+        task.warn(warning)
     task.exit_json(**result)

@@ -1,16 +1,21 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The patch of a KubeVirt resource, and what of it keeps VMs' networks from being."""
+"""The patches of KubeVirt and HyperConverged resources, and what keeps VMs' networks from being."""
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import networks
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import plan_configuration
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import Declared, KubeVirt, wanted
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.hyperconverged import (
+    PATCHES,
+    HyperConverged,
+    keeps,
+)
 
 Object = dict[str, t.Any]
 
@@ -72,8 +77,11 @@ def gates(*on: str, off: t.Sequence[str] = ()) -> Object:
     ],
 )
 def test_the_patch(configuration: Object | None, absent: bool, patch: Object | None) -> None:
-    found = plan_configuration(kubevirt(configuration), [GATE], {"vhostuser": PLUGIN}, {}, absent=absent)
-    assert found == ({} if patch is None else {"spec": patch, "metadata": {"resourceVersion": "7"}})
+    home = KubeVirt(kubevirt(configuration))
+    declared = Declared([GATE], {"vhostuser": PLUGIN}, {}, absent)
+    target = wanted(home.configured(), declared)
+    assert (target == home.configured()) == (patch is None)
+    assert home.patch(target) == {**({} if patch is None else {"spec": patch}), "metadata": {"resourceVersion": "7"}}
 
 
 @pytest.mark.parametrize(
@@ -83,10 +91,72 @@ def test_the_patch(configuration: Object | None, absent: bool, patch: Object | N
         {"labels": {"app.kubernetes.io/managed-by": "hco-operator"}},
     ],
 )
-def test_an_operators_resource_is_left_to_it(metadata: Object) -> None:
-    with pytest.raises(RtvirtError, match=r"annotation kubevirt\.kubevirt\.io/jsonpatch"):
-        plan_configuration(kubevirt(**metadata), [GATE], {}, {}, absent=False)
-    assert plan_configuration(kubevirt(gates(GATE), **metadata), [GATE], {}, {}, absent=False) == {}
+def test_whose_a_kubevirt_resource_is(metadata: Object) -> None:
+    assert keeps(kubevirt(**metadata))
+    assert not keeps(kubevirt(labels={"app.kubernetes.io/managed-by": "virt-operator"}))
+
+
+@pytest.mark.parametrize("configuration", [gates(GATE), gates(GATE, off=[GATE])])
+def test_a_gate_that_is_on_and_off_is_on(configuration: Object) -> None:
+    """HyperConverged lists all gates that it does not know to be on as off."""
+    assert KubeVirt(kubevirt(configuration)).has(Declared([GATE], {}, {}))
+    assert not KubeVirt(kubevirt(configuration)).has(Declared([GATE], {}, {}, absent=True))
+
+
+# HyperConverged: what the API server cannot tell the planner of is in tests/integration/control_plane
+
+
+def hyperconverged(version: str, *patched: str, **spec: t.Any) -> HyperConverged:
+    path = "/spec/configuration/developerConfiguration/featureGates/-"
+    operations = [{"op": "add", "path": path, "value": gate} for gate in patched]
+    annotations = {PATCHES: json.dumps(operations)} if patched else {}
+    resource = {"metadata": {"name": "hco", "resourceVersion": "7", "annotations": annotations}, "spec": spec}
+    return HyperConverged.beside(
+        resource, f"hco.kubevirt.io/{version}", KubeVirt(kubevirt(gates("CPUManager", "DownwardMetrics", *patched)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("home", "gate", "absent", "spec"),
+    [
+        # One that is on by default is off by being said to be.
+        (
+            hyperconverged("v1beta1", featureGates={"downwardMetrics": True}),
+            "DownwardMetrics",
+            True,
+            {"featureGates": {"downwardMetrics": False}},
+        ),
+        (
+            hyperconverged("v1", featureGates=[{"name": "theirs"}]),
+            "DownwardMetrics",
+            True,
+            {"featureGates": [{"name": "theirs"}, {"name": "downwardMetrics", "state": "Disabled"}]},
+        ),
+        # Without a state one is on.
+        (hyperconverged("v1", featureGates=[{"name": "alignCPUs"}]), "AlignCPUs", False, {}),
+        (
+            hyperconverged("v1", featureGates=[{"name": "alignCPUs", "state": "Disabled"}]),
+            "AlignCPUs",
+            False,
+            {"featureGates": [{"name": "alignCPUs", "state": "Enabled"}]},
+        ),
+        # Fixed ones are on whatever is declared.
+        (hyperconverged("v1"), "CPUManager", False, {}),
+    ],
+)
+def test_gates_of_its_own(home: HyperConverged, gate: str, absent: bool, spec: Object) -> None:
+    target = wanted(home.configured(), Declared([gate], {}, {}, absent))
+    assert home.patch(target).get("spec", {}) == spec
+    assert (gate in target.gates) != absent
+
+
+def test_a_gate_that_was_set_by_its_annotation_and_has_one_of_its_own() -> None:
+    """As it may be after HyperConverged was updated."""
+    home = hyperconverged("v1", "HostDisk", "AlignCPUs")
+    patch = home.patch(wanted(home.configured(), Declared(["AlignCPUs"], {}, {}, absent=True)))
+    assert patch["spec"] == {"featureGates": [{"name": "alignCPUs", "state": "Disabled"}]}
+    (left,) = json.loads(patch["metadata"]["annotations"][PATCHES])
+    assert left["value"] == "HostDisk"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, The rtvirt.core authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A configuration of KubeVirt as the HyperConverged resource has it, of which its operator makes KubeVirt's. Pure.
+
+PRIVATE: this module_utils is for the collection itself; it may change without notice.
+
+HyperConverged has fields of its own for binding plugins, for host devices and for some feature gates. The other gates
+are set by operations on the KubeVirt resource in an annotation (its documentation, "jsonpatch Annotations"), and it
+then reports the condition ``TaintedConfiguration``.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import (
+    DEVICES,
+    Configured,
+    KubeVirt,
+    patch_of,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
+
+__all__ = ["PATCHES", "VERSIONS", "HyperConverged", "gates_by_patch", "keeps"]
+
+PATCHES = "kubevirt.kubevirt.io/jsonpatch"
+
+#: Versions of its API, the one first that clusters have had the longest; what is where differs.
+VERSIONS = ("hco.kubevirt.io/v1beta1", "hco.kubevirt.io/v1")
+
+_PLACES = {
+    VERSIONS[0]: (("networkBinding",), ("permittedHostDevices",)),
+    VERSIONS[1]: (("networking", "networkBinding"), ("virtualization", "permittedHostDevices")),
+}
+
+#: KubeVirt's gates that HyperConverged turns on by one of its own, which begins with a small letter
+#: (api/v1beta1/hyperconverged_types.go, HyperConvergedFeatureGates, 2026-08).
+_OWN_GATES = (
+    "AlignCPUs",
+    "ContainerPathVolumes",
+    "DecentralizedLiveMigration",
+    "DeclarativeHotplugVolumes",
+    "DownwardMetrics",
+    "IncrementalBackup",
+    "ObjectGraph",
+)
+
+_GATE_LIST = "/spec/configuration/developerConfiguration/featureGates"
+
+#: HyperConverged's word for what tells PCI devices apart.
+_SELECTOR = "pciDeviceSelector"
+
+
+def keeps(kubevirt: dict[str, t.Any]) -> bool:
+    """Whether a KubeVirt resource is HyperConverged's, which undoes what others change of it."""
+    owners = [owner.get("kind") for owner in kubevirt["metadata"].get("ownerReferences") or []]
+    manager = mapping_at(kubevirt, "metadata", "labels").get("app.kubernetes.io/managed-by", "")
+    return "HyperConverged" in owners or manager == "hco-operator"
+
+
+def gates_by_patch(gates: t.Iterable[str]) -> list[str]:
+    """Those of KubeVirt's gates for which HyperConverged has none of its own."""
+    return [gate for gate in gates if gate not in _OWN_GATES]
+
+
+@dataclass(frozen=True)
+class HyperConverged:
+    """:ivar others: gates that KubeVirt has on without being asked to by this resource: HyperConverged's fixed ones."""
+
+    kind: t.ClassVar[str] = objects.HYPERCONVERGEDS
+    resource: dict[str, t.Any]
+    version: str
+    others: tuple[str, ...] = ()
+
+    @classmethod
+    def beside(cls, resource: dict[str, t.Any], version: str, kubevirt: KubeVirt) -> HyperConverged:
+        """The home of the configuration that a KubeVirt resource was made of."""
+        asked = cls(resource, version).configured().gates
+        return cls(resource, version, tuple(gate for gate in kubevirt.configured().gates if gate not in asked))
+
+    def configured(self) -> Configured:
+        """:raises RtvirtError: where the annotation is no list of operations."""
+        own = _own_gates(self.resource)
+        asked = [gate for gate in _OWN_GATES if own.get(_own(gate))]
+        asked += [str(one.get("value")) for one in self._operations() if one == _addition(one.get("value"))]
+        kept = [gate for gate in self.others if own.get(_own(gate)) is not False]
+        bindings, permitted = (mapping_at(self.resource, "spec", *place) for place in _PLACES[self.version])
+        devices = {key: [_renamed(one, _SELECTOR, DEVICES[key]) for one in permitted.get(key) or []] for key in DEVICES}
+        return Configured(list(dict.fromkeys([*kept, *asked])), [], bindings, devices)
+
+    def patch(self, wanted: Configured) -> dict[str, t.Any]:
+        """The merge patch that makes it be configured so.
+
+        :raises RtvirtError: where a gate is to go that HyperConverged keeps on by itself.
+        """
+        now = self.configured()
+        after = copied(self.resource)
+        spec = after.setdefault("spec", {})
+        bindings, permitted = _PLACES[self.version]
+        if wanted.bindings != now.bindings:
+            _put(spec, bindings, wanted.bindings)
+        for key, items in wanted.devices.items():
+            if items != now.devices[key]:
+                written = [_renamed(one, DEVICES["pciHostDevices"], _SELECTOR) for one in items]
+                _put(spec, (*permitted, key), written)
+        self._switch(
+            after,
+            on=[gate for gate in wanted.gates if gate not in now.gates],
+            off=[gate for gate in now.gates if gate not in wanted.gates],
+        )
+        return patch_of(self.resource, after)
+
+    def _switch(self, after: dict[str, t.Any], *, on: list[str], off: list[str]) -> None:
+        for gate in (*on, *off):
+            if gate in _OWN_GATES:
+                _set_own_gate(after["spec"], self.version, _own(gate), on=gate in on)
+        before = self._operations()
+        fixed = [gate for gate in gates_by_patch(off) if _addition(gate) not in before]
+        if fixed:
+            raise RtvirtError(f"feature_gates: HyperConverged keeps {', '.join(fixed)} on by itself: leave it out")
+        gone = [_addition(gate) for gate in off]
+        operations = [one for one in before if one not in gone] + [_addition(gate) for gate in gates_by_patch(on)]
+        if operations != before:
+            annotations = after["metadata"].setdefault("annotations", {})
+            if operations:
+                annotations[PATCHES] = json.dumps(operations)
+            else:
+                del annotations[PATCHES]
+
+    def _operations(self) -> list[t.Any]:
+        text = mapping_at(self.resource, "metadata", "annotations").get(PATCHES) or "[]"
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            name = self.resource["metadata"]["name"]
+            raise RtvirtError(f"annotation {PATCHES} of HyperConverged {name} is no list of operations: correct it")
+        return found
+
+
+def _own(gate: str) -> str:
+    return gate[0].lower() + gate[1:]
+
+
+def _own_gates(resource: dict[str, t.Any]) -> dict[str, bool]:
+    """HyperConverged's own gates: a mapping in v1beta1, and since v1 a list, with Enabled where no state is written."""
+    gates = resource.get("spec", {}).get("featureGates") or {}
+    if isinstance(gates, dict):
+        return gates
+    return {one.get("name"): one.get("state", "Enabled") == "Enabled" for one in gates}
+
+
+def _set_own_gate(spec: dict[str, t.Any], version: str, gate: str, *, on: bool) -> None:
+    if version == VERSIONS[0]:
+        spec.setdefault("featureGates", {})[gate] = on
+        return
+    others = [one for one in spec.get("featureGates") or [] if one.get("name") != gate]
+    spec["featureGates"] = [*others, {"name": gate, "state": "Enabled" if on else "Disabled"}]
+
+
+def _addition(gate: t.Any) -> dict[str, t.Any]:
+    return {"op": "add", "path": f"{_GATE_LIST}/-", "value": gate}
+
+
+def _renamed(item: dict[str, t.Any], before: str, after: str) -> dict[str, t.Any]:
+    return {after if key == before else key: value for key, value in item.items()}
+
+
+def _put(spec: dict[str, t.Any], place: tuple[str, ...], value: t.Any) -> None:
+    for step in place[:-1]:
+        spec = spec.setdefault(step, {})
+    spec[place[-1]] = value
