@@ -49,7 +49,8 @@ cpu_model:
   description:
     - CPU model, V(host-model), V(host-passthrough), or a name such as V(Skylake-Server).
     - libvirt also has V(maximum), all that the emulator or KVM can do.
-    - A new VM gets V(host-model) with KVM and V(maximum) with emulation where nothing is declared.
+    - A new VM gets V(host-model) with KVM (V(host-passthrough) on aarch64) and V(maximum) with emulation where nothing
+      is declared.
   type: str
 cpu_features:
   description:

@@ -303,12 +303,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import declaration_spec, declarations
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
-    placement_request,
-)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
     Manifest,
     domain_name,
+    has_dedicated_cpus,
     mapping_at,
     pod_spec,
 )
@@ -376,7 +374,7 @@ def plan_all(
 
 
 def needs_placement(manifests: list[Manifest]) -> bool:
-    return any(placement_request(pod_spec(manifest.document)) for manifest in manifests)
+    return any(has_dedicated_cpus(manifest.document) for manifest in manifests)
 
 
 def has_sockets(manifests: list[Manifest]) -> bool:

@@ -60,7 +60,7 @@ def context_for(
         disk_targets={} if definition is None else domains.disk_targets(definition),
         volume_dir=volume_dir.rstrip("/"),
     )
-    request = placement_request(spec)
+    request = placement_request(spec, host.arch)
     if request is not None:
         current = None if definition is None else _current_pins(definition)
         return replace(context, placement=place(host.topology, request, pool=pool, taken=taken, current=current))

@@ -22,6 +22,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest im
     POD,
     Manifest,
     full_address,
+    has_dedicated_cpus,
     mapping_at,
     pod_spec,
 )
@@ -228,7 +229,7 @@ def check_remote(manifests: t.Sequence[Manifest], *, removes: bool, has_pool: bo
     problems += [
         Problem("cpu_pool", "is missing: which CPUs a remote host isolates cannot be seen from here, write its pool")
         for manifest in manifests
-        if not has_pool and mapping_at(pod_spec(manifest.document), "domain", "cpu").get("dedicatedCpuPlacement")
+        if not has_pool and has_dedicated_cpus(manifest.document)
     ][:1]
     if removes:
         message = "would remove files of this machine, not of the hypervisor: run the module there, or leave it out"

@@ -36,15 +36,13 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes impor
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle, secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
-    complete_domain,
-    placement_request,
-)
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context, device_name
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
     POD,
     Manifest,
     domain_name,
+    has_dedicated_cpus,
     pod_spec,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import PlacementError
@@ -131,7 +129,7 @@ class Planner:
         return named.union(*(images.backing_chain(path) for path in named if os.path.exists(path)))
 
     def _context(self, manifest: Manifest, existing: Domain | None) -> Context:
-        dedicated = placement_request(pod_spec(manifest.document)) is not None
+        dedicated = has_dedicated_cpus(manifest.document)
         name = domain_name(manifest.document)
         try:
             context = context_for(

@@ -29,6 +29,8 @@ __all__ = [
 HYPERV_NEEDS = {"evmcs": "vapic", "ipi": "vpindex", "tlbflush": "vpindex", "synictimer": "synic", "synic": "vpindex"}
 
 _MACHINES = {"x86_64": "q35", "aarch64": "virt", "s390x": "s390-ccw-virtio"}
+#: Those of which libvirt knows no models that are like a host's CPU.
+_CPU_MODELS = {"aarch64": "host-passthrough"}
 _TOPOLOGY = ("sockets", "cores", "threads")
 _TARGETS = ("disk", "cdrom", "lun")
 
@@ -38,9 +40,19 @@ def target_kind(disk: t.Mapping[str, t.Any]) -> str:
     return next((kind for kind in _TARGETS if kind in disk), "disk")
 
 
-def bus_of(disk: t.Mapping[str, t.Any]) -> str:
-    """The bus of a disk; KubeVirt's default on amd64 is sata."""
-    return str((disk.get(target_kind(disk)) or {}).get("bus") or "sata")
+def bus_of(disk: t.Mapping[str, t.Any], arch: str) -> str:
+    """The bus of a disk: by default sata on amd64, and virtio where machines have none (pkg/defaults/arm64.go).
+
+    :arg arch: libvirt's name of the guest's architecture (``aarch64``), or KubeVirt's (``arm64``).
+    """
+    kind = target_kind(disk)
+    bus = (disk.get(kind) or {}).get("bus")
+    if bus:
+        return str(bus)
+    if arch in ("x86_64", "amd64"):
+        return "sata"
+    # KubeVirt has virtio for these too, which QEMU does not have (ours).
+    return "scsi" if kind == "cdrom" else "virtio"
 
 
 def host_path(volume: t.Mapping[str, t.Any]) -> str | None:
@@ -107,8 +119,8 @@ def with_defaults(spec: t.Mapping[str, t.Any], *, arch: str = "x86_64", virt_typ
     cpu = domain.setdefault("cpu", {})
     if not any(cpu.get(part) for part in _TOPOLOGY):
         cpu["sockets"] = vcpu_count(spec) or 1
-    # KubeVirt's host-model needs KVM; emulation has no model of the host to give (ours: TCG's widest model).
-    cpu.setdefault("model", "host-model" if virt_type == "kvm" else "maximum")
+    # KubeVirt's models of the host need KVM; emulation has none of the host to give (ours: TCG's widest model).
+    cpu.setdefault("model", _CPU_MODELS.get(arch, "host-model") if virt_type == "kvm" else "maximum")
     amount = guest_memory(spec)
     if amount is not None:
         domain.setdefault("memory", {}).setdefault("guest", amount)
@@ -125,15 +137,15 @@ def with_defaults(spec: t.Mapping[str, t.Any], *, arch: str = "x86_64", virt_typ
     features = domain.setdefault("features", {})
     features.setdefault("acpi", {})
     domain.setdefault("clock", {"utc": {}})
-    _default_devices(domain.setdefault("devices", {}))
+    _default_devices(domain.setdefault("devices", {}), arch)
     _default_network(result, domain["devices"])
     return result
 
 
-def _default_devices(devices: dict[str, t.Any]) -> None:
+def _default_devices(devices: dict[str, t.Any], arch: str) -> None:
     for disk in devices.get("disks") or []:
         target = target_kind(disk)
-        disk[target] = {"bus": "sata", **(disk.get(target) or {})}
+        disk[target] = {**(disk.get(target) or {}), "bus": bus_of(disk, arch)}
     for interface in devices.get("interfaces") or []:
         interface.setdefault("model", "virtio")
     for given in devices.get("inputs") or []:

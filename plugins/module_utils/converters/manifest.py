@@ -31,6 +31,7 @@ __all__ = [
     "domain_name",
     "from_options",
     "full_address",
+    "has_dedicated_cpus",
     "mapping_at",
     "merge_options",
     "pod_spec",
@@ -210,6 +211,10 @@ def domain_name(document: t.Mapping[str, t.Any]) -> str:
 def pod_spec(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """``spec.template.spec`` of a VirtualMachine, empty where the manifest has none."""
     return mapping_at(document, "spec", "template", "spec")
+
+
+def has_dedicated_cpus(document: t.Mapping[str, t.Any]) -> bool:
+    return bool(mapping_at(pod_spec(document), "domain", "cpu").get("dedicatedCpuPlacement"))
 
 
 def mapping_at(value: t.Any, *keys: str) -> dict[str, t.Any]:

@@ -101,7 +101,7 @@ def _check_behind(report: Report, at: Path, disk: dict[str, t.Any], volume: dict
 
 
 def _check_target(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
-    kind, bus = defaults.target_kind(disk), defaults.bus_of(disk)
+    kind, bus = defaults.target_kind(disk), defaults.bus_of(disk, report.architecture)
     settings = disk.get(kind) or {}
     where = (*at, kind, "bus") if kind in disk else at
     report.choice(where, bus, _BUSES)
@@ -113,8 +113,7 @@ def _check_target(report: Report, at: Path, disk: dict[str, t.Any]) -> None:
         report.choice((*at, kind, "tray"), settings.get("tray"), ("open", "closed"))
     if kind == "lun" and bus not in ("scsi", "virtio"):
         report.add(where, f"bus {bus} has no LUNs: write bus scsi")
-    is_virtio = bus == "virtio" or (report.spec.get("architecture") == "arm64" and not settings.get("bus"))
-    if disk.get("dedicatedIOThread") and not is_virtio:
+    if disk.get("dedicatedIOThread") and bus != "virtio":
         report.add((*at, "dedicatedIOThread"), f"bus {bus} has no I/O threads: write bus virtio")
 
 

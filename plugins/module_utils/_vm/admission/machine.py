@@ -173,7 +173,7 @@ def _check_secure_boot(report: Report, efi: dict[str, t.Any]) -> None:
     smm = (report.domain.get("features") or {}).get("smm")
     smm_on = smm is not None and smm.get("enabled", True)
     # Where there is no SMM, KubeVirt's default is no secure boot (pkg/defaults/arm64.go).
-    default = report.spec.get("architecture") != "arm64"
+    default = report.architecture != "arm64"
     if efi.get("secureBoot", default) and not smm_on:
         said = "is on" if "secureBoot" in efi else "is on where efi does not say"
         report.add(

@@ -40,6 +40,8 @@ class Report:
         self.document = manifest.document
         self.vm = mapping_at(manifest.document, "spec")
         self.spec = pod_spec(manifest.document)
+        #: The guest's; where nothing is said that is the cluster's default, which nearly always is this.
+        self.architecture: str = self.spec.get("architecture") or "amd64"
         self.domain = mapping_at(self.spec, "domain")
         self.cpu = mapping_at(self.domain, "cpu")
         self.devices = mapping_at(self.domain, "devices")

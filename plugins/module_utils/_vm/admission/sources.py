@@ -101,7 +101,7 @@ def _check_disk(report: Report, at: Path, disk: dict[str, t.Any], volume: dict[s
     kind = defaults.target_kind(disk)
     settings = disk.get(kind) or {}
     custom = (disk.get("blockSize") or {}).get("custom")
-    if custom is not None and defaults.bus_of(disk) == "sata" and custom.get("logical") != _SECTOR:
+    if custom is not None and defaults.bus_of(disk, report.architecture) == "sata" and custom.get("logical") != _SECTOR:
         report.add((*at, "blockSize", "custom", "logical"), "is 512 on a SATA bus: write that, or bus virtio or scsi")
     claimed = any(volume.get(source) is not None for source in ("persistentVolumeClaim", "dataVolume"))
     if kind == "lun" and volume and not claimed:

@@ -32,7 +32,7 @@ _QUOTA_PERIOD = 100000
 
 def cpu_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
     cpu = spec.get("domain", {}).get("cpu") or {}
-    threads = thread_count(spec, context.vcpus)
+    threads = thread_count(spec, context.vcpus, context.arch)
     return [
         _vcpu(spec, context),
         el("iothreads", None, str(threads)) if threads else None,

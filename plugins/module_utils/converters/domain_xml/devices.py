@@ -31,7 +31,7 @@ def device_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element
         *_graphics(devices, context),
         _balloon(devices, context),
         _rng(devices, context),
-        _tpm(devices.get("tpm")),
+        _tpm(devices.get("tpm"), context),
         *[_host_device("gpu", given) for given in devices.get("gpus") or []],
         *[_host_device("hostdev", given) for given in devices.get("hostDevices") or []],
     ]
@@ -41,7 +41,7 @@ def _usb_controller(devices: dict[str, t.Any], context: Context) -> ET.Element |
     """A guest without a USB device has no USB controller either: its polling costs host wake-ups."""
     if not context.complete:
         return None
-    needed = any(defaults.bus_of(disk) == "usb" for disk in devices.get("disks") or []) or any(
+    needed = any(defaults.bus_of(disk, context.arch) == "usb" for disk in devices.get("disks") or []) or any(
         given.get("bus", "usb") == "usb" for given in _inputs(devices)
     )
     return el("controller", {"type": "usb", "index": 0, "model": "qemu-xhci" if needed else "none"})
@@ -117,7 +117,7 @@ def _rng(devices: dict[str, t.Any], context: Context) -> ET.Element | None:
     return el("rng", {"model": "virtio"}, el("backend", {"model": "random"}, "/dev/urandom"))
 
 
-def _tpm(given: dict[str, t.Any] | None) -> ET.Element | None:
+def _tpm(given: dict[str, t.Any] | None, context: Context) -> ET.Element | None:
     if given is None:
         return None
     if given.get("enabled") is False:
@@ -128,7 +128,9 @@ def _tpm(given: dict[str, t.Any] | None) -> ET.Element | None:
         "version": "2.0",
         "persistent_state": "yes" if persistent else None,
     }
-    return el("tpm", {"model": "tpm-crb" if persistent else "tpm-tis"}, el("backend", backend))
+    # QEMU has the newer interface for x86 alone; KubeVirt asks for it everywhere.
+    model = "tpm-crb" if persistent and context.arch == "x86_64" else "tpm-tis"
+    return el("tpm", {"model": model}, el("backend", backend))
 
 
 def _host_device(kind: str, given: dict[str, t.Any]) -> ET.Element:

@@ -53,35 +53,31 @@ def volume_format(volume: t.Mapping[str, t.Any]) -> str:
 def disk_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
     devices = spec["domain"].get("devices") or {}
     volumes = volumes_by_name(spec)
-    threads = io_threads.assign(spec, context.vcpus)
+    threads = io_threads.assign(spec, context.vcpus, context.arch)
     disks = devices.get("disks") or []
-    targets = _targets(disks, context.disk_targets)
+    buses = {disk["name"]: bus_of(disk, context.arch) for disk in disks}
+    targets = _targets(buses, context.disk_targets)
     elements: list[ET.Element | None] = []
     for disk in disks:
         volume = volumes.get(disk["name"], {})
-        queues = _queues(devices, context) if bus_of(disk) == "virtio" else None
+        queues = _queues(devices, context) if buses[disk["name"]] == "virtio" else None
         elements.append(_disk(disk, volume, targets[disk["name"]], queues, threads.get(disk["name"]), context))
     # libvirt goes by the letters, which SATA and USB disks have too.
-    on_scsi = [_number(targets[disk["name"]]) // _SCSI_UNITS for disk in disks if bus_of(disk) == "scsi"]
+    on_scsi = [_number(targets[name]) // _SCSI_UNITS for name, bus in buses.items() if bus == "scsi"]
     elements += [_scsi_controller(index, devices, context) for index in range(max(on_scsi, default=-1) + 1)]
     elements += [_filesystem(filesystem, volumes) for filesystem in devices.get("filesystems") or []]
     return elements
 
 
-def _targets(disks: list[dict[str, t.Any]], kept: t.Mapping[str, str]) -> dict[str, str]:
-    """Device names: those already given stay, the others get the first free letter of their bus."""
-    targets: dict[str, str] = {}
-    for disk in disks:
-        prefix = _PREFIX[bus_of(disk)]
-        if kept.get(disk["name"], "").startswith(prefix):
-            targets[disk["name"]] = kept[disk["name"]]
+def _targets(buses: t.Mapping[str, str], kept: t.Mapping[str, str]) -> dict[str, str]:
+    """Device names by disks' names: those already given stay, the others get the first free letter of their bus."""
+    targets = {name: kept[name] for name, bus in buses.items() if kept.get(name, "").startswith(_PREFIX[bus])}
     # Disks of the domain that are not ours hold their names too.
     used = {*targets.values(), *kept.values()}
-    for disk in disks:
-        if disk["name"] not in targets:
-            name = next(name for name in _letters(_PREFIX[bus_of(disk)]) if name not in used)
-            used.add(name)
-            targets[disk["name"]] = name
+    for name, bus in buses.items():
+        if name not in targets:
+            targets[name] = next(letters for letters in _letters(_PREFIX[bus]) if letters not in used)
+            used.add(targets[name])
     return targets
 
 
@@ -110,6 +106,7 @@ def _disk(
 ) -> ET.Element:
     kind = target_kind(disk)
     settings = disk.get(kind) or {}
+    tray = "open" if settings.get("tray") == "open" else None
     device = (volume.get("libvirt") or {}).get("device")
     source = {"dev": device} if device else {"file": volume_file(volume, context)}
     read_only = kind == "cdrom" or "cloudInitNoCloud" in volume or settings.get("readonly")
@@ -118,7 +115,7 @@ def _disk(
         {"type": "block" if device else "file", "device": kind},
         _driver(disk, kind, volume, queues, thread, context),
         el("source", source) if any(source.values()) else None,
-        el("target", {"dev": target, "bus": bus_of(disk), "tray": "open" if settings.get("tray") == "open" else None}),
+        el("target", {"dev": target, "bus": bus_of(disk, context.arch), "tray": tray}),
         _block_size(disk.get("blockSize")),
         switched("readonly", read_only),
         switched("shareable", disk.get("shareable")),

@@ -34,7 +34,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement i
 __all__ = ["complete_domain", "declared_domain", "placement_request", "to_text"]
 
 
-def placement_request(spec: t.Mapping[str, t.Any]) -> Request | None:
+def placement_request(spec: t.Mapping[str, t.Any], arch: str) -> Request | None:
     """What an instance spec asks of placement, None where its CPUs are not dedicated."""
     cpu = (spec.get("domain") or {}).get("cpu") or {}
     if not cpu.get("dedicatedCpuPlacement"):
@@ -44,7 +44,7 @@ def placement_request(spec: t.Mapping[str, t.Any]) -> Request | None:
         vcpus=vcpus,
         threads=cpu.get("threads") or 1,
         isolate_emulator=bool(cpu.get("isolateEmulatorThread")),
-        io_threads=thread_count(spec, vcpus),
+        io_threads=thread_count(spec, vcpus, arch),
         numa_passthrough=numa.passes_numa_through(spec),
     )
 

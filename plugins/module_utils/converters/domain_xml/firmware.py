@@ -90,7 +90,8 @@ def _kvm(features: dict[str, t.Any], cpu: dict[str, t.Any], context: Context) ->
     children: list[ET.Element | None] = []
     if "kvm" in features:
         children.append(el("hidden", {"state": _on_off((features["kvm"] or {}).get("hidden"))}))
-    if cpu.get("dedicatedCpuPlacement") and context.virt_type == "kvm":
+    # A property of x86 CPUs alone.
+    if cpu.get("dedicatedCpuPlacement") and (context.virt_type, context.arch) == ("kvm", "x86_64"):
         children.append(el("hint-dedicated", {"state": "on"}))
     return container("kvm", *children)
 

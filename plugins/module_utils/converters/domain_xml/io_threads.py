@@ -15,10 +15,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults im
 __all__ = ["assign", "thread_count"]
 
 
-def assign(spec: t.Mapping[str, t.Any], vcpus: int) -> dict[str, int]:
+def assign(spec: t.Mapping[str, t.Any], vcpus: int, arch: str) -> dict[str, int]:
     """I/O thread (from 1) of each virtio disk that has one, by the disk's name."""
     domain = spec.get("domain") or {}
-    disks = [disk for disk in (domain.get("devices") or {}).get("disks") or [] if bus_of(disk) == "virtio"]
+    disks = [disk for disk in (domain.get("devices") or {}).get("disks") or [] if bus_of(disk, arch) == "virtio"]
     own = [disk["name"] for disk in disks if disk.get("dedicatedIOThread")]
     pooled = [disk["name"] for disk in disks if not disk.get("dedicatedIOThread")]
     policy = domain.get("ioThreadsPolicy")
@@ -30,10 +30,10 @@ def assign(spec: t.Mapping[str, t.Any], vcpus: int) -> dict[str, int]:
     return threads
 
 
-def thread_count(spec: t.Mapping[str, t.Any], vcpus: int) -> int:
+def thread_count(spec: t.Mapping[str, t.Any], vcpus: int, arch: str) -> int:
     """I/O threads of the domain, 0 for none."""
     domain = spec.get("domain") or {}
-    used = max(assign(spec, vcpus).values(), default=0)
+    used = max(assign(spec, vcpus, arch).values(), default=0)
     policy = domain.get("ioThreadsPolicy")
     return max(used, _pool_size(domain, policy, vcpus, 0)) if policy else used
 

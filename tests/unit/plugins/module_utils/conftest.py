@@ -67,7 +67,7 @@ def convert(schema: t.Any) -> t.Callable[..., Converted]:
     def converted(options: dict[str, t.Any], **context: t.Any) -> Converted:
         (manifest,) = admit([Options({"name": "vm1", "memory": "1Gi", **options})], LIBVIRT_RULES)
         spec = pod_spec(manifest.document)
-        request = placement_request(spec)
+        request = placement_request(spec, context.get("arch", "x86_64"))
         pool, taken = context.pop("pool", POOL), context.pop("taken", frozenset())
         settings = Context(
             domain_name=domain_name(manifest.document),

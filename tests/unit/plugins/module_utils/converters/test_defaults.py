@@ -90,6 +90,8 @@ def devices(**given: t.Any) -> Spec:
     [
         ({}, {"virt_type": "qemu"}, ("cpu", "model"), "maximum"),
         ({}, {"arch": "aarch64"}, ("machine", "type"), "virt"),
+        ({}, {"arch": "aarch64"}, ("cpu", "model"), "host-passthrough"),
+        ({}, {"arch": "aarch64", "virt_type": "qemu"}, ("cpu", "model"), "maximum"),
         ({}, {"arch": "s390x"}, ("machine", "type"), "s390-ccw-virtio"),
         ({}, {"arch": "aarch64"}, ("firmware", "bootloader"), {"efi": {"secureBoot": False}}),
         (domain(cpu={"model": "EPYC"}), {}, ("cpu", "model"), "EPYC"),
@@ -114,6 +116,13 @@ def devices(**given: t.Any) -> Spec:
         (domain(features={"acpi": {"enabled": False}}), {}, ("features", "acpi"), {"enabled": False}),
         (devices(disks=[{"name": "a"}]), {}, ("devices", "disks", 0, "disk"), {"bus": "sata"}),
         (devices(disks=[{"name": "a", "disk": None}]), {}, ("devices", "disks", 0, "disk"), {"bus": "sata"}),
+        (devices(disks=[{"name": "a"}]), {"arch": "aarch64"}, ("devices", "disks", 0, "disk"), {"bus": "virtio"}),
+        (
+            devices(disks=[{"name": "a", "cdrom": {}}]),
+            {"arch": "aarch64"},
+            ("devices", "disks", 0, "cdrom"),
+            {"bus": "scsi"},
+        ),
         (devices(disks=[{"name": "a", "cdrom": {}}]), {}, ("devices", "disks", 0, "cdrom"), {"bus": "sata"}),
         (
             devices(disks=[{"name": "a", "disk": {"bus": "virtio"}}]),

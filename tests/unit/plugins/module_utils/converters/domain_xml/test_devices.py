@@ -110,9 +110,22 @@ def test_every_action_of_libvirt_s_watchdog(convert: t.Callable[..., t.Any], act
     )
 
 
-def test_video_of_arm(convert: t.Callable[..., t.Any]) -> None:
-    convert({}, arch="aarch64").holds(
-        "devices/video/model/@type = 'virtio'", "os/type[@arch='aarch64'][@machine='virt']", "os/@firmware = 'efi'"
+def test_a_guest_of_arm(convert: t.Callable[..., t.Any]) -> None:
+    """What tests/integration/libvirt/test_aarch64.py cannot see without KVM is here too."""
+    options = {
+        "cpu_cores": 2,
+        "dedicated_cpus": True,
+        "disks": [{"name": "a", "volume": {"hostDisk": {"path": "/srv/a.img", "type": "Disk"}}}],
+        "spec": {"domain": {"devices": {"tpm": {"persistent": True}}}},
+    }
+    convert(options, arch="aarch64").holds(
+        "os/type[@arch='aarch64'][@machine='virt']",
+        "os/@firmware = 'efi'",
+        "cpu/@mode = 'host-passthrough'",
+        "not(features/kvm)",
+        "devices/disk/target[@dev='vda'][@bus='virtio']",
+        "devices/tpm/@model = 'tpm-tis'",
+        "devices/video/model/@type = 'virtio'",
     )
 
 

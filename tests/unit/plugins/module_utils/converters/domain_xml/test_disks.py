@@ -248,11 +248,12 @@ def pool(policy: str | None, disks: int, *, own: int = 0, isolated: bool = False
     ],
 )
 def test_io_threads(spec: dict[str, t.Any], vcpus: int, threads: list[int], count: int) -> None:
-    assigned = io_threads.assign(spec, vcpus)
+    assigned = io_threads.assign(spec, vcpus, "x86_64")
     assert [assigned[name] for name in sorted(assigned)] == threads
-    assert io_threads.thread_count(spec, vcpus) == count
+    assert io_threads.thread_count(spec, vcpus, "x86_64") == count
 
 
 def test_a_lun_of_virtio_has_an_io_thread() -> None:
     disks = [{"name": name, kind: {"bus": bus}} for name, kind, bus in (("a", "lun", "virtio"), ("b", "disk", "scsi"))]
-    assert io_threads.assign({"domain": {"devices": {"disks": disks}, "ioThreadsPolicy": "shared"}}, 1) == {"a": 1}
+    spec = {"domain": {"devices": {"disks": disks}, "ioThreadsPolicy": "shared"}}
+    assert io_threads.assign(spec, 1, "x86_64") == {"a": 1}

@@ -77,7 +77,7 @@ def test_a_namespace_is_in_the_names_of_files(convert: Convert) -> None:
 )
 def test_placement_request(options: dict[str, t.Any], request_: Request | None) -> None:
     document = from_options(options).document
-    assert placement_request(document.get("spec", {}).get("template", {}).get("spec", {})) == request_
+    assert placement_request(document.get("spec", {}).get("template", {}).get("spec", {}), "x86_64") == request_
 
 
 def declared_text(options: dict[str, t.Any]) -> str:
