@@ -129,7 +129,7 @@ ARGUMENTS: dict[str, t.Any] = {
 
 def running(connection: t.Any, name: str) -> domains.Domain:
     """:raises DeclarationError: for a VM that is not there, or does not run."""
-    handle = domains.observe_all(connection).get(name)
+    handle = domains.handles_by_name(connection).get(name)
     domain = None if handle is None else domains.observe(handle)
     if domain is None or domain.power != "running":
         message = f"there is no VM {name!r}" if domain is None else f"{name} is {domain.state}, and its agent is asked"

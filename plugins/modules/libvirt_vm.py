@@ -285,8 +285,13 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome, define, host_lock, predict
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import observe, observe_all
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import (
+    CONNECTION,
+    connected,
+    is_local,
+    those_present,
+)
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import handles_by_name, observe
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import (
     isolated_cpus,
@@ -351,13 +356,13 @@ def plan_all(
             )
         },
     )
-    handles = observe_all(connection)
+    handles = handles_by_name(connection)
     declared = {domain_name(manifest.document) for manifest in manifests}
     # Others' pins count only where CPUs are to be placed, their files only where some are to be removed, their sockets
     # and UUIDs only where some are declared.
     others_count = placing or has_sockets(manifests) or has_uuids(manifests) or params["state"] == "absent"
     wanted = handles if others_count else handles.keys() & declared
-    domains = {name: observe(handles[name]) for name in wanted}
+    domains = {domain.name: domain for domain in those_present([handles[name] for name in wanted], observe)}
     host, isolated = read_host(connection), isolated_cpus() if settings.local else frozenset()
     polling = polling_cpus() if settings.local and placing else frozenset()
     planner = Planner(host, settings, domains, isolated, polling, Hardware(connection, host.arch))

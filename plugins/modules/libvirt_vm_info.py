@@ -128,11 +128,18 @@ vms:
       sample: {hostname: rt1, os.id: debian}
 """
 
+import functools
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.agent import guest_facts
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected, is_local
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import (
+    CONNECTION,
+    connected,
+    doing,
+    is_local,
+    those_present,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.fitting import fitting_manifest
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.threads import vcpu_threads
@@ -141,24 +148,27 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 ARGUMENTS: dict[str, t.Any] = {**CONNECTION, "names": {"type": "list", "elements": "str"}}
 
 
-def describe(domain: domains.Domain, *, local: bool) -> dict[str, t.Any]:
+def describe(handle: t.Any, *, local: bool) -> dict[str, t.Any]:
+    domain = domains.observe(handle)
     record = domain.record
     running = domain.running is not None
+    with doing(f"read {domain.name}"):
+        guest = guest_facts(handle) if running else {}
     return {
         **describe_domain(domain),
         "managed": record is not None,
         "manifest": record.manifest if record else fitting_manifest(domain.definition),
         "vcpu_threads": vcpu_threads(domain.name) if local and running else [],
-        "guest": guest_facts(domain.handle) if running else {},
+        "guest": guest,
     }
 
 
 def look(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
     uri, names = params["uri"], params["names"]
     with connected(uri) as connection:
-        handles = domains.observe_all(connection)
+        handles = domains.handles_by_name(connection)
         wanted = sorted(handles) if names is None else [name for name in names if name in handles]
-        vms = [describe(domains.observe(handles[name]), local=is_local(uri)) for name in wanted]
+        vms = list(those_present([handles[name] for name in wanted], functools.partial(describe, local=is_local(uri))))
     return {"changed": False, "vms": vms}
 
 

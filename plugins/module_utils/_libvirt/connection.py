@@ -31,7 +31,7 @@ _LOST = re.compile(
     re.IGNORECASE,
 )
 
-__all__ = ["CONNECTION", "LIBVIRT_IMPORT_ERROR", "connected", "doing", "is_local"]
+__all__ = ["CONNECTION", "LIBVIRT_IMPORT_ERROR", "connected", "doing", "is_local", "those_present"]
 
 CONNECTION: dict[str, dict[str, t.Any]] = {"uri": {"type": "str", "default": "qemu:///system"}}
 
@@ -43,6 +43,19 @@ def doing(action: str) -> t.Iterator[None]:
         yield
     except libvirt.libvirtError as error:
         raise RtvirtError(f"{action}: {_explained(error)}", libvirt_code=error.get_error_code()) from error
+
+
+_T = t.TypeVar("_T")
+
+
+def those_present(handles: t.Iterable[t.Any], read: t.Callable[[t.Any], _T]) -> t.Iterator[_T]:
+    """What is read of each of libvirt's objects. One that has gone since they were listed is left out."""
+    for handle in handles:
+        try:
+            yield read(handle)
+        except RtvirtError as error:
+            if error.details.get("libvirt_code") not in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_NETWORK):
+                raise
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ try:
 except ImportError:  # connection.py tells
     pass
 
-__all__ = ["Domain", "dedicated_cpus", "disk_files", "disk_targets", "hide_passwords", "observe", "observe_all"]
+__all__ = ["Domain", "dedicated_cpus", "disk_files", "disk_targets", "handles_by_name", "hide_passwords", "observe"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Domain:
         return frozenset(cpu for document in documents for cpu in dedicated_cpus(document))
 
 
-def observe_all(connection: t.Any) -> dict[str, t.Any]:
-    """libvirt's objects of all domains by name, in one call."""
+def handles_by_name(connection: t.Any) -> dict[str, t.Any]:
+    """libvirt's objects of all domains, in one call."""
     with doing("list domains"):
         return {handle.name(): handle for handle in connection.listAllDomains()}
 

@@ -77,6 +77,13 @@ class Bed:
             volume["libvirt"] = given
         return {"name": name, "disk": {"bus": "virtio"}, "volume": volume}
 
+    def transient(self, short: str) -> libvirt.virDomain:
+        """A guest without a definition: it is gone when it ends."""
+        return self.connection.createXML(
+            f"<domain type='qemu'><name>{self.name(short)}</name><memory unit='MiB'>64</memory>"
+            "<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"
+        )
+
     def domains(self) -> dict[str, libvirt.virDomain]:
         return {d.name(): d for d in self.connection.listAllDomains() if d.name().startswith(self.prefix)}
 

@@ -94,5 +94,22 @@ def crash(restart: t.Callable[[], None]) -> t.Iterator[t.Callable[[], None]]:
     restart()
 
 
+@pytest.fixture
+def ends_when_listed(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[[libvirt.virDomain], None]]:
+    """Has a guest end as soon as all have been listed the next time; at the end of the test it did."""
+    listed = libvirt.virConnect.listAllDomains
+    ending: list[libvirt.virDomain] = []
+
+    def then_they_end(connection: libvirt.virConnect, flags: int = 0) -> list[libvirt.virDomain]:
+        found: list[libvirt.virDomain] = listed(connection, flags)
+        while ending:
+            ending.pop().destroy()
+        return found
+
+    monkeypatch.setattr(libvirt.virConnect, "listAllDomains", then_they_end)
+    yield ending.append
+    assert ending == []
+
+
 def harness(action: str) -> str:
     return subprocess.run([LIBVIRTD, action], check=True, capture_output=True, text=True).stdout.strip()

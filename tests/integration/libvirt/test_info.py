@@ -173,3 +173,12 @@ def test_a_running_vm(bed: Bed) -> None:
     assert Path(f"/proc/{bed.qemu()}/task/{vm['vcpu_threads'][0]['thread']}").exists()
     bed.domain().destroyFlags(libvirt.VIR_DOMAIN_DESTROY_DEFAULT)
     assert info(bed.name())[0]["vcpu_threads"] == []
+
+
+def test_a_domain_that_ends_while_all_are_read(bed: Bed, ends_when_listed: t.Callable[[t.Any], None]) -> None:
+    run_one(**bed.bare("stays"))
+    ends_when_listed(bed.transient("ends"))
+    assert [one["domain"] for one in info(bed.name("stays"), bed.name("ends"))] == [bed.name("stays")]
+    # CPUs of all domains count here.
+    ends_when_listed(bed.transient("ends"))
+    assert run_one(**bed.bare("placed", dedicated_cpus=True, cpu_pool="0", cpu_cores=1))["changed"] is True

@@ -316,3 +316,11 @@ def test_a_domain_of_others_is_taken_away_whole(bed: Bed, lab: dict[str, t.Any])
     bed.connection.networkDefineXML(edited)
     assert network(**lab, domain="", state="inactive")["changed"] is True
     assert "<domain" not in text(bed)
+
+
+def test_a_guest_that_ends_while_guests_are_looked_for(
+    bed: Bed, lab: dict[str, t.Any], ends_when_listed: t.Callable[[t.Any], None]
+) -> None:
+    network(**lab)
+    ends_when_listed(bed.transient("ends"))
+    assert network(**lab)["changed"] is False

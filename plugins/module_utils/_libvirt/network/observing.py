@@ -11,7 +11,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing, those_present
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.definition import own_bridge
 
 try:
@@ -46,7 +46,8 @@ class Network:
 
 def observe_all(connection: t.Any) -> dict[str, Network]:
     with doing("list networks"):
-        return {handle.name(): observe(handle) for handle in connection.listAllNetworks()}
+        handles = connection.listAllNetworks()
+    return {network.name: network for network in those_present(handles, observe)}
 
 
 def observe(handle: t.Any) -> Network:
@@ -68,10 +69,20 @@ def attached_guests(connection: t.Any, network: Network) -> list[str]:
     bridge = None if network.running is None else own_bridge(network.running)
     if bridge is None:
         return []
-    guests = []
     with doing("look for guests on the network"):
-        for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
-            sources = ET.fromstring(domain.XMLDesc(0)).findall("devices/interface/source")
-            if any(source.get("network") == network.name or source.get("bridge") == bridge for source in sources):
-                guests.append(domain.name())
-    return sorted(guests)
+        handles = connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+    return sorted(
+        guest.findtext("name", "")
+        for guest in those_present(handles, _running_xml)
+        if _is_attached(guest, network.name, bridge)
+    )
+
+
+def _is_attached(guest: ET.Element, network: str, bridge: str) -> bool:
+    sources = guest.findall("devices/interface/source")
+    return any(source.get("network") == network or source.get("bridge") == bridge for source in sources)
+
+
+def _running_xml(domain: t.Any) -> ET.Element:
+    with doing(f"read {domain.name()}"):
+        return ET.fromstring(domain.XMLDesc(0))
