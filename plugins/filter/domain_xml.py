@@ -40,13 +40,14 @@ def domain_xml(
             raise DeclarationError([Problem("memory", "is missing: a new VM needs it")])
         check_cpus("cpu_pool", cpu_pool)
         check_cpus("isolated_cpus", isolated_cpus)
+        pool = host.pool(cpu_pool, cpuset.parse(isolated_cpus))
         context = context_for(
             document,
             host,
             virt_type=virt_type,
             volume_dir=volume_dir,
-            pool=host.pool(cpu_pool, cpuset.parse(isolated_cpus)),
-            reserve_pool=cpu_pool is not None,
+            pool=pool,
+            reserved=frozenset() if cpu_pool is None else pool,
         )
         check_placement(manifest, context)
         return to_text(complete_domain(document, context))

@@ -364,7 +364,7 @@ def plan_all(
     wanted = handles if others_count else handles.keys() & declared
     domains = {domain.name: domain for domain in those_present([handles[name] for name in wanted], observe)}
     host, isolated = read_host(connection), isolated_cpus() if settings.local else frozenset()
-    polling = polling_cpus() if settings.local and placing else frozenset()
+    polling = polling_cpus() if settings.local and (placing or params["cpu_pool"]) else frozenset()
     planner = Planner(host, settings, domains, isolated, polling, Hardware(connection, host.arch))
     plans: list[VmPlan] = []
     problems: list[Problem] = []

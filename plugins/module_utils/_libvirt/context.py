@@ -41,13 +41,13 @@ def context_for(
     volume_dir: str,
     pool: frozenset[int],
     taken: frozenset[int] = frozenset(),
-    reserve_pool: bool = False,
+    reserved: frozenset[int] = frozenset(),
     definition: ET.Element | None = None,
 ) -> Context:
     """The context of a VirtualMachine on a host.
 
     :arg pool: host CPUs for dedicated vCPUs; ``taken`` are those of them that other VMs hold.
-    :arg reserve_pool: whether floating vCPUs are kept out of the pool.
+    :arg reserved: host CPUs that floating vCPUs are kept out of.
     :arg definition: the domain as it is defined, whose virtualization type, disk names and valid pins are kept.
     :raises PlacementError: for more dedicated CPUs than are free.
     """
@@ -64,7 +64,7 @@ def context_for(
     if request is not None:
         current = None if definition is None else _current_pins(definition)
         return replace(context, placement=place(host.topology, request, pool=pool, taken=taken, current=current))
-    shared = host.topology.cpus - pool if reserve_pool else frozenset()
+    shared = host.topology.cpus - reserved if reserved else frozenset()
     return replace(context, shared_cpus=cpuset.format_ranges(shared) or None)
 
 

@@ -140,7 +140,7 @@ class Planner:
                 pool=self._pool,
                 taken=self._taken(name) if dedicated else frozenset(),
                 # Only a pool that the user names is kept free of floating vCPUs.
-                reserve_pool=self._settings.cpu_pool is not None,
+                reserved=frozenset() if self._settings.cpu_pool is None else self._pool | self._polling,
                 definition=None if existing is None else existing.definition,
             )
         except PlacementError as error:

@@ -28,13 +28,13 @@ _MODE = re.compile(r"^0?[0-7]{3,4}$")
 class FolderPlan:
     """:ivar wanted: (owner's number, group's number, mode) of the folder, None for one that goes or is left alone.
     :ivar now: as it is, None where there is none.
-    :ivar goes: a folder of ours that nobody needs any more; empty for none.
+    :ivar goes: folders of ours that nobody needs any more.
     """
 
     path: str
     wanted: tuple[int, int, int] | None
     now: tuple[int, int, int] | None
-    goes: str
+    goes: tuple[str, ...]
     recorded: tuple[FileChange, ...]
 
     @property
@@ -52,10 +52,10 @@ def plan_folder(host: Host, path: str, *, owner: str | None, group: str | None, 
     """
     now = host.owner_of(path)
     problems: list[Problem] = []
-    ours = read_record(host, _RECORD).get("folder")
+    ours = _ours(host)
     numbers = []
     for option, given, file, index in (("socket_owner", owner, "passwd", 0), ("socket_group", group, "group", 1)):
-        if given is None and now is not None and path != ours:
+        if given is None and now is not None and path not in ours:
             numbers.append(now[index])
         else:
             name = _qemu(host, file) if given is None else given
@@ -69,25 +69,31 @@ def plan_folder(host: Host, path: str, *, owner: str | None, group: str | None, 
     if problems:
         raise DeclarationError(problems)
     bits = int(mode, 8) if mode is not None else now[2] if now is not None else 0o755
-    record = {"folder": path} if now is None or ours == path else {"folder": ours}
-    return FolderPlan(path, (numbers[0], numbers[1], bits), now, "", record_changes(host, _RECORD, record))
+    # One that socket_folder was before may have sockets in it still: it goes with the last of ours.
+    record = {"folders": [*ours, path] if now is None and path not in ours else ours}
+    return FolderPlan(path, (numbers[0], numbers[1], bits), now, (), record_changes(host, _RECORD, record))
 
 
 def plan_no_folder(host: Host) -> FolderPlan:
-    """The folder that we have made goes, where nothing is in it."""
-    ours = read_record(host, _RECORD).get("folder") or ""
-    empty = bool(ours) and not host.names(ours)
-    kept = record_changes(host, _RECORD, {}) if empty or not ours else ()
-    return FolderPlan(ours, None, None, ours if empty else "", kept)
+    """The folders that we have made go, where nothing is in them."""
+    ours = _ours(host)
+    goes = [path for path in ours if not host.names(path)]
+    kept = {"folders": [path for path in ours if path not in goes]}
+    return FolderPlan("", None, None, tuple(goes), record_changes(host, _RECORD, kept))
 
 
 def apply_folder(host: Host, plan: FolderPlan) -> None:
     if plan.wanted is not None:
         host.apply(plan.recorded)
         host.make_folder(plan.path, *plan.wanted)
-    elif plan.goes:
-        host.remove_folder(plan.goes)
+    else:
+        for path in plan.goes:
+            host.remove_folder(path)
         host.apply(plan.recorded)
+
+
+def _ours(host: Host) -> list[str]:
+    return list(read_record(host, _RECORD).get("folders") or [])
 
 
 def _qemu(host: Host, file: str) -> str:

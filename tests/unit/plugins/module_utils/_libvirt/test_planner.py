@@ -360,6 +360,10 @@ def test_a_pool_is_where_dedicated_vcpus_are_and_others_are_not(bed: Bed) -> Non
     floating = bed.plan({"cpu_cores": 2}, cpu_pool="4-5")
     assert floating.complete is not None
     assert floating.complete.find("vcpu").get("cpuset") == "0-3"
+    bed.polling = frozenset({1})
+    floating = bed.plan({"cpu_cores": 2}, cpu_pool="4-5")
+    assert floating.complete is not None
+    assert floating.complete.find("vcpu").get("cpuset") == "0,2-3"
 
 
 def test_a_pool_that_the_host_has_not_is_told_by_its_option(bed: Bed) -> None:

@@ -290,6 +290,20 @@ def test_the_folder_is_qemus_where_it_is_new_and_stays_as_it_is_else(switch: Swi
     assert switch.owner_of(path) is None
 
 
+def test_all_folders_of_ours_go(switch: Switch) -> None:
+    """Also one that socket_folder was before; it goes once it is empty."""
+    for path in ("/run/one", "/run/two"):
+        apply_folder(switch, plan_folder(switch, path, owner=None, group=None, mode=None))
+        assert plan_folder(switch, path, owner=None, group=None, mode=None).changed is False
+    switch.put("/run/one/socket", "")
+    apply_folder(switch, plan_no_folder(switch))
+    assert [switch.owner_of(path) is None for path in ("/run/one", "/run/two")] == [False, True]
+    (switch.root / "run/one/socket").unlink()
+    apply_folder(switch, plan_no_folder(switch))
+    assert switch.owner_of("/run/one") is None
+    assert plan_no_folder(switch).changed is False
+
+
 def test_a_folder_of_others_stays(switch: Switch) -> None:
     (switch.root / "run/vhost").mkdir(parents=True)
     plan = plan_folder(switch, "/run/vhost", owner=None, group=None, mode=None)
