@@ -10,6 +10,7 @@ follows ``--`` goes to init) and ``lib/cmdline.c`` (double quotes hold spaces to
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import typing as t
 from collections import Counter
@@ -38,9 +39,13 @@ MOUNTING = (
     *("ip", "netroot", "nfsroot", "rd.neednet", "rd.iscsi.*"),
 )
 
-#: Arguments that the boot loader, or its tools, put on each line themselves.
+_BOOT_LOADERS = ("BOOT_IMAGE", "initrd", "ostree", "vt.handoff")
+
+#: Arguments that are the system's: :data:`MOUNTING`, and those that the boot loader or its tools put on each line.
 SYSTEMS_OWN = re.compile(
-    rf"({'|'.join(MOUNTING)}|BOOT_IMAGE|initrd|ostree|vt.handoff)=|ro$|rw$".replace(".", r"\.").replace("*", "[^=]*")
+    "|".join(
+        fnmatch.translate(pattern) for pattern in (*(f"{name}=*" for name in (*MOUNTING, *_BOOT_LOADERS)), "ro", "rw")
+    )
 )
 
 #: Arguments that count for what comes after them, and so are never split up.
