@@ -62,9 +62,9 @@ def missing(reason: str) -> t.NoReturn:
 
 @pytest.fixture(scope="session")
 def guest_files() -> dict[str, str]:
-    """The paths of the tests' guest: kernel and initrd, readable by QEMU's own user (see tests/harness/guest)."""
+    """The paths of the tests' guest: kernel, bzimage, initrd, readable by QEMU's own user (see tests/harness/guest)."""
     try:
-        return {"kernel": os.environ["RTVIRT_GUEST_KERNEL"], "initrd": os.environ["RTVIRT_GUEST_INITRD"]}
+        return {name: os.environ[f"RTVIRT_GUEST_{name.upper()}"] for name in ("kernel", "bzimage", "initrd")}
     except KeyError:
         missing("the guest is not built: run through tests/harness/guest run -- ... (make test-libvirt)")
 

@@ -71,7 +71,8 @@ def test_bios_becomes_efi_and_back(bed: Bed) -> None:
     assert run_one(**bios)["changed"] is False
 
 
-def test_an_efi_guest_boots(bed: Bed, boot: dict[str, t.Any]) -> None:
+def test_an_efi_guest_boots(bed: Bed, boot: dict[str, t.Any], guest_files: dict[str, str]) -> None:
+    boot["domain"]["firmware"]["kernelBoot"]["libvirt"]["kernelPath"] = guest_files["bzimage"]
     run_one(**bed.bare(memory="256Mi", firmware={"bootloader": "efi"}, cpu_model="qemu64", spec=boot, state="running"))
     assert bed.facts()["efi"] == "1"
     run_one(name=bed.name(), state="stopped", wait_timeout=60)

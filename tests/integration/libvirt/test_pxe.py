@@ -35,7 +35,7 @@ def tftp(bed: Bed, guest_files: dict[str, str]) -> Path:
         missing("QEMU has no iPXE: install ipxe-qemu (tests/harness/system-packages test)")
     folder = bed.folder / "tftp"
     folder.mkdir(mode=0o755)
-    for name, source in (("vmlinuz", guest_files["kernel"]), ("initrd.img", guest_files["initrd"])):
+    for name, source in (("vmlinuz", guest_files["bzimage"]), ("initrd.img", guest_files["initrd"])):
         shutil.copy(source, folder / name)
     (folder / "boot.ipxe").write_text(SCRIPT)
     (folder / "boot.ipxe").chmod(0o644)
