@@ -7,6 +7,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -21,9 +22,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernel_arguments import (
+    DEFAULT_PAGE,
     SYSTEMS_OWN,
     conflicts,
     families,
+    key_of,
     lacking,
     problems_of,
     split,
@@ -123,7 +126,8 @@ def plan_cmdline(
     exact_for = exact or (record.get("exact") if record.get("exact") not in declared else None)
     replaced = tuple(record.get("replaced", ()))
     tuned = boot_arguments(host) if of_tuned is None else of_tuned
-    problems = [one for owner in given for one in _clashes_of_owners(host, owners, owner, places[owner], tuned)]
+    page = _default_page(host)
+    problems = [one for owner in given for one in _clashes_of_owners(host, owners, owner, places[owner], tuned, page)]
     if problems:
         raise DeclarationError(problems)
     bootloader = find_bootloader(host)
@@ -139,7 +143,7 @@ def plan_cmdline(
         replaced = ()
         # TuneD's have been told by its name.
         theirs = {entry.title: without(exchange.others(entry.arguments), boot_arguments(host)) for entry in entries}
-        problems = [one for owner in given for one in _clashes_of_entries(theirs, given[owner], places[owner])]
+        problems = [one for owner in given for one in _clashes_of_entries(theirs, given[owner], places[owner], page)]
         if problems:
             raise DeclarationError(problems)
     kept = {
@@ -162,8 +166,15 @@ def plan_cmdline(
     )
 
 
+def _default_page(host: Host) -> str:
+    """The size of huge pages where no argument says it: the kernel's own, 512M on arm64 with pages of 64 KiB."""
+    said = any(key_of(argument) == "default_hugepagesz" for argument in running_arguments(host))
+    size = re.search(r"^Hugepagesize:\s*(\d+) kB", host.read("/proc/meminfo") or "", re.MULTILINE)
+    return DEFAULT_PAGE if said or size is None else f"{int(size[1]) // 1024}M"
+
+
 def _clashes_of_owners(
-    host: Host, owners: t.Mapping[str, list[str]], owner: str, place: str, of_tuned: t.Sequence[str]
+    host: Host, owners: t.Mapping[str, list[str]], owner: str, place: str, of_tuned: t.Sequence[str], page: str
 ) -> list[Problem]:
     """What another owner of ours, or TuneD, sets otherwise."""
     wanted = owners[owner]
@@ -172,20 +183,20 @@ def _clashes_of_owners(
         (argument, f"owner {name!r} has set {theirs!r}")
         for name, arguments in owners.items()
         if name != owner
-        for argument, theirs in conflicts(arguments, wanted)
-    ] + [(argument, f"{tuned} sets {theirs!r}") for argument, theirs in conflicts(of_tuned, wanted)]
+        for argument, theirs in conflicts(arguments, wanted, page)
+    ] + [(argument, f"{tuned} sets {theirs!r}") for argument, theirs in conflicts(of_tuned, wanted, page)]
     return [
         Problem(f"{place}[{wanted.index(argument)}]", f"{argument!r}: {theirs}: let one of them set it")
         for argument, theirs in clashes
     ]
 
 
-def _clashes_of_entries(theirs: dict[str, list[str]], wanted: t.Sequence[str], place: str) -> list[Problem]:
+def _clashes_of_entries(theirs: dict[str, list[str]], wanted: t.Sequence[str], place: str, page: str) -> list[Problem]:
     """What stands otherwise in an entry (title -> arguments that are not ours)."""
     problems = {}
     # The same mistake is in each entry.
     for title, line in reversed(theirs.items()):
-        for argument, other in conflicts(line, wanted):
+        for argument, other in conflicts(line, wanted, page):
             path = f"{place}[{list(wanted).index(argument)}]"
             message = f"{argument!r}: {other!r} is there already, and was not set here: remove that, or have"
             problems[path] = Problem(path, f"{message} kernel_cmdline replace it, state: exact (boot entry {title!r})")

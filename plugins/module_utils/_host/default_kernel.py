@@ -15,7 +15,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.boot_entries import Steps
 from ansible_collections.rtvirt.core.plugins.module_utils._host.bootloaders.finding import find_bootloader
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import FileChange, Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.kernels import read_kernels
+from ansible_collections.rtvirt.core.plugins.module_utils._host.kernels import Kernel, read_kernels
 from ansible_collections.rtvirt.core.plugins.module_utils._host.record import (
     read_record,
     record_changes,
@@ -112,11 +112,18 @@ def _release(host: Host, wanted: str) -> str:
     kernels = read_kernels(host)
     installed = f"installed: {', '.join(kernel.release for kernel in kernels) or 'none'}"
     if wanted == "realtime":
-        fitting = [kernel.release for kernel in kernels if kernel.realtime]
-        message = f"no real-time kernel is installed (linux-image-rt-amd64, kernel-rt); {installed}"
+        fitting = _newest_last([kernel for kernel in kernels if kernel.realtime], host)
+        message = f"no real-time kernel is installed (Debian's linux-image-rt, kernel-rt); {installed}"
     else:
         fitting = [kernel.release for kernel in kernels if kernel.release == wanted]
         message = f"{wanted!r} is not installed; {installed}"
     if not fitting:
         raise DeclarationError([Problem("kernel", message)])
     return fitting[-1]
+
+
+def _newest_last(kernels: list[Kernel], host: Host) -> list[str]:
+    """Releases, the one to take last: a plain kernel, or one as runs now, before one for debugging or larger pages."""
+    runs = Kernel(host.word("/proc/sys/kernel/osrelease"), realtime=False).flavour
+    kernels = sorted(kernels, key=lambda kernel: (kernel.flavour == runs, not kernel.flavour, kernel.order))
+    return [kernel.release for kernel in kernels]

@@ -18,9 +18,12 @@ _VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd", "HygonGenuine": "amd
 
 
 def read_features(host: Host) -> Features:
-    vendor = re.search(r"^vendor_id\s*:\s*(\S+)", host.read("/proc/cpuinfo") or "", re.MULTILINE)
+    cpus = host.read("/proc/cpuinfo") or ""
+    vendor = re.search(r"^vendor_id\s*:\s*(\S+)", cpus, re.MULTILINE)
+    # There CPUs are named by numbers of their implementer.
+    other = "arm" if re.search(r"^CPU implementer\s*:", cpus, re.MULTILINE) else "other"
     return Features(
-        vendor=_VENDORS.get(vendor[1], "other") if vendor else "other",
+        vendor=_VENDORS.get(vendor[1], "other") if vendor else other,
         irqbalance=host.has_tool("irqbalance"),
         kvm_parameters=frozenset(
             f"{module}.{name}" for module in ("kvm", "kvm_intel", "kvm_amd") for name in _parameters(host, module)

@@ -18,6 +18,7 @@ from collections import Counter
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
 
 __all__ = [
+    "DEFAULT_PAGE",
     "MOUNTING",
     "SYSTEMS_OWN",
     "conflicts",
@@ -77,8 +78,8 @@ _REPEATED = frozenset(
     )
 )
 
-#: Of x86 and of arm64 with pages of 4 KiB.
-_DEFAULT_SIZE = "2M"
+#: Of huge pages where nothing says another, on x86 and on arm64 with pages of 4 KiB.
+DEFAULT_PAGE = "2M"
 
 _TOKEN = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 
@@ -152,14 +153,17 @@ def with_ours(others: t.Sequence[str], wanted: t.Iterable[str]) -> list[str]:
     return line
 
 
-def conflicts(others: t.Iterable[str], wanted: t.Iterable[str]) -> list[tuple[str, str]]:
-    """(wanted, theirs): arguments that others have set otherwise, of which the kernel takes one."""
+def conflicts(others: t.Iterable[str], wanted: t.Iterable[str], page: str = DEFAULT_PAGE) -> list[tuple[str, str]]:
+    """(wanted, theirs): arguments that others have set otherwise, of which the kernel takes one.
+
+    :arg page: the size of huge pages where no line names one.
+    """
     others, wanted = list(others), list(wanted)
     theirs: dict[str, list[str]] = {}
     for argument in others:
         theirs.setdefault(key_of(argument), []).append(argument)
     sizes = [line for line in (*others, *wanted) if key_of(line) == "default_hugepagesz"]
-    default = sizes[-1].partition("=")[2] if sizes else _DEFAULT_SIZE
+    default = sizes[-1].partition("=")[2] if sizes else page
     their_pools = _pools(others, default)
     return [
         (argument, their_pools[size])

@@ -15,6 +15,8 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 
 __all__ = ["Kernel", "read_kernels"]
 
+_FLAVOURS = re.compile(r"[-+_.](debug|dbg|64k)(?![a-zA-Z0-9])")
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -25,10 +27,18 @@ class Kernel:
 
     @property
     def order(self) -> tuple[t.Any, ...]:
-        """By which a newer kernel comes later: numbers count as numbers."""
+        """By which a newer kernel comes later, as rpm has it: numbers count as numbers, and are newer than words.
+
+        So ``427.13.1.el9_4`` is newer than ``427.el9``.
+        """
         return tuple(
-            (0, int(part)) if part.isdigit() else (1, part) for part in re.findall(r"\d+|[a-zA-Z]+", self.release)
+            (1, int(part)) if part.isdigit() else (0, part) for part in re.findall(r"\d+|[a-zA-Z]+", self.release)
         )
+
+    @property
+    def flavour(self) -> frozenset[str]:
+        """What a distribution builds of the same kernel beside the plain one, such as RHEL's ``+rt-64k-debug``."""
+        return frozenset(_FLAVOURS.findall(self.release))
 
 
 def read_kernels(host: Host) -> list[Kernel]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from posixpath import basename
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils._host.features import read_features
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm_options import (
     Reload,
@@ -65,9 +66,12 @@ def plan_nested(host: Host, wanted: bool | None) -> NestedPlan:
         left to others: a host may have lost what it had when our file was written.
     """
     module = cpus_module(host)
+    if module is None and not wanted:
+        # What runs no guests nests none.
+        wanted = None
     others = set_by_others(host, f"{module}.nested", (_FILE,))
     if wanted is not None:
-        _check(module, others)
+        _check(host, module, others)
     text = signed("nested_kvm", f"options {module} nested={int(bool(wanted))}\n")
     settings = plan_settings(host, _RECORD, Settings({} if wanted is None else {_FILE: text}))
     later = _set(others) if wanted is None else wanted
@@ -75,7 +79,10 @@ def plan_nested(host: Host, wanted: bool | None) -> NestedPlan:
     return NestedPlan(module, settings, later, nested(host, module), reload)
 
 
-def _check(module: str | None, others: t.Mapping[str, str]) -> None:
+def _check(host: Host, module: str | None, others: t.Mapping[str, str]) -> None:
+    if module is None and read_features(host).vendor == "arm":
+        message = "on arm this is a kernel argument, of CPUs that can: write kvm-arm.mode=nested to kernel_cmdline"
+        raise DeclarationError([Problem("enabled", message)])
     if module is None:
         message = "this host's CPU cannot run guests (no vmx or svm), or its firmware has that switched off"
         raise DeclarationError([Problem("enabled", f"{message}: switch it on there, or leave this out")])

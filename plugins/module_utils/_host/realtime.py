@@ -34,7 +34,7 @@ class Argument:
 class Features:
     """What the host has that a plan depends on.
 
-    :ivar vendor: ``intel``, ``amd`` or another, of the CPUs.
+    :ivar vendor: ``intel``, ``amd``, ``arm`` for all of that architecture, or ``other``, of the CPUs.
     :ivar irqbalance: whether it is installed.
     :ivar kvm_parameters: parameters that this kernel's kvm modules know, ``kvm_intel.ple_gap``.
     """
@@ -67,10 +67,11 @@ def kernel_arguments(cpus: Isolation, workload: Workload, vendor: str) -> list[A
         common.append(Argument(pstate, "the clock does not change by itself"))
     if workload == "dpdk":
         return common
+    watched = [Argument("tsc=reliable", "the clock source is not watched, which costs latency")]
     return [
         *common,
         Argument("skew_tick=1", "ticks of CPUs do not come together, and do not wait for the same locks"),
-        Argument("tsc=reliable", "the clock source is not watched, which costs latency"),
+        *(watched if vendor != "arm" else []),
         Argument("rcupdate.rcu_normal_after_boot=1", "no interrupts to all CPUs for RCU's sake"),
     ]
 

@@ -82,8 +82,9 @@ def has_iommu(host: Host) -> bool | None:
     """Whether the IOMMU is in use; None where the firmware has one that the kernel was not told to use."""
     if host.names("/sys/kernel/iommu_groups"):
         return True
-    tables = "/sys/firmware/acpi/tables"
-    return None if host.exists(f"{tables}/DMAR") or host.exists(f"{tables}/IVRS") else False
+    # Intel's, AMD's and arm's.
+    tables = ("DMAR", "IVRS", "IORT")
+    return None if any(host.exists(f"/sys/firmware/acpi/tables/{name}") for name in tables) else False
 
 
 def remaps_interrupts(host: Host) -> bool | None:
@@ -92,7 +93,8 @@ def remaps_interrupts(host: Host) -> bool | None:
     Linux ``drivers/iommu/intel/irq_remapping.c`` and ``drivers/iommu/amd/iommu.c``: ``IR-PCI-MSI``, ``IR-IO-APIC``.
     """
     table = host.read("/proc/interrupts") or ""
-    return "IR-" in table if re.search(r"\b(PCI-MSI|IO-APIC)", table) else None
+    # On arm they are ITS-PCI-MSI.
+    return "IR-" in table if re.search(r"(?<!\S)(IR-)?(PCI-MSI|IO-APIC)", table) else None
 
 
 def driverctl_override(host: Host, device: Device) -> str:
@@ -131,7 +133,7 @@ def select(host: Host, selectors: t.Sequence[Selector], ours: t.Collection[str])
             )
             problems.append(Problem("devices", f"{message}: declare all of it, or leave it out"))
     if has_iommu(host) is False:
-        message = "this host has no IOMMU, or its firmware has it switched off: switch VT-d or AMD-Vi on there"
+        message = "this host has no IOMMU, or its firmware has it switched off: switch it on there (VT-d, AMD-Vi, SMMU)"
         problems.append(Problem("devices", message))
     if problems:
         raise DeclarationError(dict.fromkeys(problems))

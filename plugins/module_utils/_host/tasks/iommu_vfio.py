@@ -31,7 +31,7 @@ ARGUMENTS: dict[str, t.Any] = {
 _BIFURCATED = ("mlx4_core", "mlx5_core")
 
 #: AMD's IOMMU is in use where the firmware has it on: there is no amd_iommu=on.
-_KERNEL_ARGS = {"intel": ["intel_iommu=on", "iommu=pt"]}
+_KERNEL_ARGS = {"intel": ["intel_iommu=on", "iommu=pt"], "arm": ["iommu.passthrough=1"]}
 
 
 def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:

@@ -345,7 +345,7 @@ TABLE: dict[str, Row] = {
         having(kernels, {"/boot/config-6.1.0-28-rt-amd64": ""}),
         "kernel",
         DECLARATION,
-        "linux-image-rt-amd64, kernel-rt",
+        "Debian's linux-image-rt, kernel-rt",
     ),
     "a host of one kernel": Row(
         "default_kernel", {"kernel": "realtime"}, coreos, "rpm-ostree", HOST, "rpm-ostree override replaces it"
@@ -475,7 +475,7 @@ TABLE: dict[str, Row] = {
         f"{SECOND} is a 8086:10d3 too, and would go along: declare it as well, or take driver_override",
     ),
     "no IOMMU": bound(
-        CARD, "devices", "switch VT-d or AMD-Vi on there", having(cards, {"/sys/kernel/iommu_groups": None})
+        CARD, "devices", "switch it on there (VT-d, AMD-Vi, SMMU)", having(cards, {"/sys/kernel/iommu_groups": None})
     ),
     "the default route": needed(NIC, after(cards, test_vfio.has_default_route), "enp3s0 has the default route"),
     "a virtio card's route": needed(

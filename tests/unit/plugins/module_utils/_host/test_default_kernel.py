@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._host.default_kernel import _release
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Ran
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kernels import Kernel, read_kernels
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tasks import default_kernel
@@ -100,6 +101,34 @@ def test_a_newer_kernel_of_the_same_kind_is_taken(tmp_path: Path) -> None:
         == RT
     )
     assert [kernel.release for kernel in read_kernels(with_kernels(debian(tmp_path))) if kernel.realtime] == [RT]
+
+
+EL9 = "5.14.0-427.el9.x86_64"
+
+
+@pytest.mark.parametrize(
+    ("installed", "runs", "taken"),
+    [
+        # Oldest first. Words are older than numbers, as rpm has it.
+        (["4.18.0-553.rt7.342.el8_10", "4.18.0-553.5.1.rt7.346.el8_10", "4.18.0-553.8.1.rt7.349.el8_10"], "", -1),
+        ([f"{EL9}+rt", "5.14.0-427.13.1.el9_4.x86_64+rt"], EL9, -1),
+        (["6.12.0-55.el10.x86_64+rt", "6.12.0-55.9.1.el10_0.x86_64+rt"], "", -1),
+        # For debugging, or with larger pages, only where that runs already or there is no other.
+        ([f"{EL9}+rt", f"{EL9}+rt-debug"], EL9, 0),
+        ([f"{EL9}+rt", f"{EL9}+rt-debug"], f"{EL9}+debug", 1),
+        ([f"{EL9}+rt-debug"], EL9, 0),
+        (["5.14.0-427.el9.aarch64+rt", "5.14.0-427.el9.aarch64+rt-64k"], "5.14.0-427.el9.aarch64", 0),
+        (["5.14.0-427.el9.aarch64+rt", "5.14.0-427.el9.aarch64+rt-64k"], "5.14.0-427.el9.aarch64+64k", 1),
+        (["6.4.0-150700.7-rt", "6.4.0-150700.7-rt_debug"], "6.4.0-150700.51-default", 0),
+    ],
+)
+def test_the_realtime_kernel_of_several(installed: list[str], runs: str, taken: int, tmp_path: Path) -> None:
+    machine = debian(tmp_path)
+    for release in reversed(installed):
+        machine.put(f"/boot/vmlinuz-{release}", "")
+        machine.put(f"/boot/config-{release}", "CONFIG_PREEMPT_RT=y\n")
+    machine.put("/proc/sys/kernel/osrelease", runs)
+    assert _release(machine, "realtime") == installed[taken]
 
 
 def test_a_boot_loader_that_has_no_choice(tmp_path: Path) -> None:
