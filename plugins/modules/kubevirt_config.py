@@ -76,8 +76,8 @@ options:
         default: false
   wait_timeout:
     description:
-      - How many seconds HyperConverged may take to bring a change to KubeVirt. With V(0) it is not waited for. Without
-        HyperConverged there is nothing to wait for.
+      - How many seconds HyperConverged may take to bring to KubeVirt what is declared. With V(0) it is not waited for.
+        Without HyperConverged there is nothing to wait for.
     type: int
     default: 120
   state:
@@ -167,7 +167,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authenticati
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import (
     DEVICES,
-    Configured,
     Declared,
     KubeVirt,
     wanted,
@@ -207,6 +206,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
+_GATE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _SELECTOR = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?")
 
@@ -217,11 +217,16 @@ _INTERVAL = 0.5
 
 
 def check_options(params: t.Mapping[str, t.Any]) -> None:
-    """:raises DeclarationError: for plugins and seconds that are none."""
+    """:raises DeclarationError: for gates, plugins and seconds that are none."""
     problems = [
         Problem(f"bindings.{name}", f"is {one!r}: write a mapping, with sidecarImage or the like")
         for name, one in params["bindings"].items()
         if not isinstance(one, dict) and params["state"] == "present"
+    ]
+    problems += [
+        Problem(f"feature_gates[{index}]", f"is {gate!r}: write KubeVirt's name of a gate, such as HostDevices")
+        for index, gate in enumerate(params["feature_gates"])
+        if not _GATE.fullmatch(gate)
     ]
     if params["wait_timeout"] < 0:
         problems.append(Problem("wait_timeout", f"is {params['wait_timeout']}: write 0 or more seconds"))
@@ -279,7 +284,7 @@ def find_home(session: Session) -> KubeVirt | HyperConverged:
     namespace = kubevirt.resource["metadata"]["namespace"]
     for version in VERSIONS:
         for found in listed(session, objects.object_path(objects.HYPERCONVERGEDS, namespace, version=version)):
-            return HyperConverged.beside(found, version, kubevirt)
+            return HyperConverged(found, version, kubevirt)
     raise RtvirtError(f"the KubeVirt resource is HyperConverged's, and namespace {namespace} has no HyperConverged")
 
 
@@ -300,7 +305,7 @@ def brought(session: Session, declared: Declared) -> tuple[KubeVirt | HyperConve
         attempt += 1
         home = find_home(session)
         now = home.configured()
-        target = wanted(now, declared)
+        target = wanted(now, home.needed(declared))
         if target == now:
             return home, home
         metadata = home.resource["metadata"]
@@ -320,7 +325,7 @@ def wait(session: Session, declared: Declared, seconds: int) -> None:
     deadline = time.monotonic() + seconds
     while not find_kubevirt(session).has(declared):
         if time.monotonic() > deadline:
-            remedy = "see the conditions of the HyperConverged resource"
+            remedy = "see its conditions, and whether it has a default of its own that is in the way"
             raise WaitError(f"HyperConverged has not brought this to KubeVirt within {seconds} s: {remedy}")
         time.sleep(_INTERVAL)
 
@@ -330,31 +335,40 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
     devices, absent = devices_from(params), params["state"] == "absent"
     declared = Declared(params["feature_gates"], params["bindings"], devices, absent)
     with Session(access_from(params), dry_run=check_mode) as session:
-        homes = brought(session, declared)
-        before, after = (shown(home.configured()) for home in homes)
-        kept = isinstance(homes[0], HyperConverged)
-        if kept and before != after and not check_mode and params["wait_timeout"]:
-            wait(session, declared, params["wait_timeout"])
-    patched = gates_by_patch(gate for gate in after["gates"] if gate not in before["gates"]) if kept else []
+        home, changed = brought(session, declared)
+        before, after = shown(home), shown(changed)
+        warnings: list[str] = []
+        others: list[str] = []
+        if isinstance(home, HyperConverged):
+            warnings = remarks(before, after)
+            others = [gate for gate in home.kubevirt.configured().gates if gate not in before["gates"]]
+            settled = before == after and home.kubevirt.has(declared)
+            if params["wait_timeout"] and not check_mode and not settled:
+                wait(session, declared, params["wait_timeout"])
     return {
         "changed": before != after,
-        "feature_gates": after["gates"],
+        "feature_gates": [*others, *after["gates"]],
         "bindings": after["bindings"],
         "pci_host_devices": after["devices"]["pciHostDevices"],
         "mediated_devices": after["devices"]["mediatedDevices"],
-        "warnings": [
-            f"HyperConverged has no feature gate of its own for {gate}: its annotation {PATCHES} sets it, which"
-            " HyperConverged reports as TaintedConfiguration"
-            for gate in patched
-        ],
+        "warnings": warnings,
         "diff": [{"before": before, "after": after}] if before != after else [],
     }
 
 
-def shown(configured: Configured) -> dict[str, t.Any]:
+def shown(home: KubeVirt | HyperConverged) -> dict[str, t.Any]:
     """A configuration as results have it: without devices that are listed as not permitted."""
+    configured = home.configured()
     permitted = {key: [one for one in items if not one.get("disabled")] for key, items in configured.devices.items()}
     return configured._replace(devices=permitted)._asdict()
+
+
+def remarks(before: dict[str, t.Any], after: dict[str, t.Any]) -> list[str]:
+    return [
+        f"HyperConverged has no feature gate of its own for {gate}: its annotation {PATCHES} sets it, which"
+        " HyperConverged reports as TaintedConfiguration"
+        for gate in gates_by_patch(gate for gate in after["gates"] if gate not in before["gates"])
+    ]
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import merge_patch
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import compare, merge_patch
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
@@ -31,7 +31,7 @@ class Configured(t.NamedTuple):
     """What this collection may set of a configuration, in KubeVirt's words.
 
     :ivar gates: feature gates that are on.
-    :ivar disabled: those that are listed as off; one that is in both lists is on.
+    :ivar disabled: those that are listed as off. KubeVirt takes none that is in both lists.
     :ivar bindings: network binding plugins by their names.
     :ivar devices: items of :data:`DEVICES`. Of HyperConverged's lists, one may be ``disabled``, and is not permitted.
     """
@@ -53,7 +53,7 @@ class Declared(t.NamedTuple):
 
 @dataclass(frozen=True)
 class KubeVirt:
-    """A KubeVirt resource. :class:`hyperconverged.HyperConverged` can be asked the same.
+    """A KubeVirt resource, where a configuration is set. :class:`hyperconverged.HyperConverged` is another such place.
 
     :ivar kind: its kind, in the plural, and ``version`` the API where it is not the kind's usual one.
     """
@@ -68,6 +68,10 @@ class KubeVirt:
         permitted = mapping_at(configuration, "permittedHostDevices")
         bindings = mapping_at(configuration, "network", "binding")
         return Configured(on, off, bindings, {key: list(permitted.get(key) or []) for key in DEVICES})
+
+    def needed(self, declared: Declared) -> Declared:
+        """What of a declaration has to be set here: all of it."""
+        return declared
 
     def patch(self, wanted: Configured) -> dict[str, t.Any]:
         """The merge patch that makes it be configured so."""
@@ -87,7 +91,7 @@ class KubeVirt:
     def has(self, declared: Declared) -> bool:
         """Whether KubeVirt goes by a declaration already, wherever that was set."""
         now = self.configured()
-        return wanted(now, declared)._replace(disabled=now.disabled) == now
+        return wanted(now, declared) == now
 
 
 def patch_of(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -110,9 +114,14 @@ def wanted(now: Configured, declared: Declared) -> Configured:
     return Configured(
         [*now.gates, *(gate for gate in dict.fromkeys(gates) if gate not in now.gates)],
         [gate for gate in now.disabled if gate not in gates],
-        {**now.bindings, **bindings},
+        {**now.bindings, **{name: one for name, one in bindings.items() if not _says(now.bindings.get(name), one)}},
         {key: _with(items, devices.get(key, ()), DEVICES[key]) for key, items in now.devices.items()},
     )
+
+
+def _says(binding: dict[str, t.Any] | None, declared: dict[str, t.Any]) -> bool:
+    """Whether a plugin is what is declared, be its quantities written otherwise (1Gi, 1024Mi)."""
+    return binding is not None and not compare(binding, declared, binding).differences
 
 
 def _without(items: list[dict[str, t.Any]], gone: t.Iterable[Device], key: str) -> list[dict[str, t.Any]]:

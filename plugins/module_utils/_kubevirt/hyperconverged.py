@@ -20,6 +20,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objec
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import (
     DEVICES,
     Configured,
+    Declared,
     KubeVirt,
     patch_of,
 )
@@ -50,6 +51,9 @@ _OWN_GATES = (
     "ObjectGraph",
 )
 
+#: KubeVirt's gates that it always turns on (controllers/handlers/kubevirt.go, hardCodeKvFgs, 2026-08).
+_FIXED_GATES = ("CPUManager", "HostDevices", "KubevirtSeccompProfile", "Snapshot")
+
 _GATE_LIST = "/spec/configuration/developerConfiguration/featureGates"
 
 #: HyperConverged's word for what tells PCI devices apart.
@@ -70,34 +74,49 @@ def gates_by_patch(gates: t.Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class HyperConverged:
-    """:ivar others: gates that KubeVirt has on without being asked to by this resource: HyperConverged's fixed ones."""
+    """A HyperConverged resource, and the KubeVirt resource that its operator has made of it so far."""
 
     kind: t.ClassVar[str] = objects.HYPERCONVERGEDS
     resource: dict[str, t.Any]
     version: str
-    others: tuple[str, ...] = ()
-
-    @classmethod
-    def beside(cls, resource: dict[str, t.Any], version: str, kubevirt: KubeVirt) -> HyperConverged:
-        """The home of the configuration that a KubeVirt resource was made of."""
-        asked = cls(resource, version).configured().gates
-        return cls(resource, version, tuple(gate for gate in kubevirt.configured().gates if gate not in asked))
+    kubevirt: KubeVirt
 
     def configured(self) -> Configured:
-        """:raises RtvirtError: where the annotation is no list of operations."""
-        own = _own_gates(self.resource)
-        asked = [gate for gate in _OWN_GATES if own.get(_own(gate))]
+        """What it asks for, without what its operator adds.
+
+        :raises RtvirtError: where the annotation is no list of operations.
+        """
+        on, own = self.kubevirt.configured().gates, _own_gates(self.resource)
+        # One of its own that it does not mention is as it is by default.
+        asked = [gate for gate in _OWN_GATES if own.get(_own(gate), gate in on)]
         asked += [str(one.get("value")) for one in self._operations() if one == _addition(one.get("value"))]
-        kept = [gate for gate in self.others if own.get(_own(gate)) is not False]
         bindings, permitted = (mapping_at(self.resource, "spec", *place) for place in _PLACES[self.version])
         devices = {key: [_renamed(one, _SELECTOR, DEVICES[key]) for one in permitted.get(key) or []] for key in DEVICES}
-        return Configured(list(dict.fromkeys([*kept, *asked])), [], bindings, devices)
+        return Configured(list(dict.fromkeys(asked)), [], bindings, devices)
+
+    def needed(self, declared: Declared) -> Declared:
+        """What of a declaration has to be set here: not the gates that KubeVirt has on without it.
+
+        :raises RtvirtError: for gates that HyperConverged always has on, or off.
+        """
+        on, off, *_others = self.kubevirt.configured()
+        if declared.absent:
+            fixed = [gate for gate in declared.gates if gate in _FIXED_GATES and gate in on]
+            if fixed:
+                raise RtvirtError(f"feature_gates: HyperConverged keeps {', '.join(fixed)} on: leave it out")
+            return declared
+        asked = self.configured().gates
+        refused = [gate for gate in gates_by_patch(declared.gates) if gate in off and gate not in (*on, *asked)]
+        if refused:
+            message = (
+                f"HyperConverged keeps {', '.join(refused)} off, and KubeVirt takes no gate that is in both its lists"
+            )
+            remedy = f"take it out of disabledFeatureGates first, by an operation in the annotation {PATCHES}"
+            raise RtvirtError(f"feature_gates: {message}: {remedy}")
+        return declared._replace(gates=[gate for gate in declared.gates if gate in asked or gate not in on])
 
     def patch(self, wanted: Configured) -> dict[str, t.Any]:
-        """The merge patch that makes it be configured so.
-
-        :raises RtvirtError: where a gate is to go that HyperConverged keeps on by itself.
-        """
+        """The merge patch that makes it be configured so."""
         now = self.configured()
         after = copied(self.resource)
         spec = after.setdefault("spec", {})
@@ -120,9 +139,6 @@ class HyperConverged:
             if gate in _OWN_GATES:
                 _set_own_gate(after["spec"], self.version, _own(gate), on=gate in on)
         before = self._operations()
-        fixed = [gate for gate in gates_by_patch(off) if _addition(gate) not in before]
-        if fixed:
-            raise RtvirtError(f"feature_gates: HyperConverged keeps {', '.join(fixed)} on by itself: leave it out")
         gone = [_addition(gate) for gate in off]
         operations = [one for one in before if one not in gone] + [_addition(gate) for gate in gates_by_patch(on)]
         if operations != before:

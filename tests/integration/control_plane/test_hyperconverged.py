@@ -111,17 +111,33 @@ def test_what_others_have_set_stays(bed: Bed, hyperconverged: HyperConverged) ->
 def test_what_does_not_come_to_kubevirt_is_told(bed: Bed, hyperconverged: HyperConverged) -> None:
     options = {"kubeconfig": str(bed.cluster.kubeconfig), "feature_gates": [GATE]}
     assert CONFIG.run(**options, wait_timeout=0)["changed"] is True
-    with pytest.raises(
-        TaskError, match="HyperConverged has not brought this to KubeVirt within 1 s: see the conditions"
-    ):
-        CONFIG.run(**options, bindings={"vhostuser": PLUGIN}, wait_timeout=1)
+    for _time in range(2):
+        # Also where nothing is left to be written.
+        with pytest.raises(TaskError, match="HyperConverged has not brought this to KubeVirt within 1 s: see its cond"):
+            CONFIG.run(**options, bindings={"vhostuser": PLUGIN}, wait_timeout=1)
+    with hyperconverged.working():
+        assert CONFIG.run(**options, bindings={"vhostuser": PLUGIN})["changed"] is False
+        assert "vhostuser" in hyperconverged.kubevirt()["network"]["binding"]
+    # A gate that is just being taken away is none that is kept.
+    for changed in (True, False):
+        assert CONFIG.run(**options, state="absent", wait_timeout=0)["changed"] is changed
+    with hyperconverged.working():
+        assert CONFIG.run(**options, state="absent")["changed"] is False
+        assert GATE not in hyperconverged.kubevirt()["developerConfiguration"]["featureGates"]
 
 
 def test_what_it_does_not_take_is_told_before_anything_is_written(bed: Bed, hyperconverged: HyperConverged) -> None:
     access = {"kubeconfig": str(bed.cluster.kubeconfig)}
     before = hyperconverged.read()
-    with pytest.raises(TaskError, match=f"HyperConverged keeps {FIXED_GATE} on by itself: leave it out"):
+    with pytest.raises(TaskError, match=f"HyperConverged keeps {FIXED_GATE} on: leave it out"):
         CONFIG.run(**access, feature_gates=[FIXED_GATE], pci_host_devices=[CARD], state="absent")
+    with pytest.raises(
+        TaskError, match="HyperConverged keeps NodeRestriction off, and KubeVirt takes no gate that is in"
+    ):
+        CONFIG.run(**access, feature_gates=["NodeRestriction"], pci_host_devices=[CARD])
+    for gate in ("", "alignCPUs", "A B"):
+        with pytest.raises(TaskError, match=rf"feature_gates\[0\]: is '{gate}': write KubeVirt's name of a gate"):
+            CONFIG.run(**access, feature_gates=[gate])
     with pytest.raises(TaskError, match="wait_timeout: is -1: write 0 or more seconds"):
         CONFIG.run(**access, feature_gates=[GATE], wait_timeout=-1)
     if hyperconverged.version == "v1beta1":

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import networks
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import Declared, KubeVirt, wanted
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.hyperconverged import (
@@ -96,11 +97,15 @@ def test_whose_a_kubevirt_resource_is(metadata: Object) -> None:
     assert not keeps(kubevirt(labels={"app.kubernetes.io/managed-by": "virt-operator"}))
 
 
-@pytest.mark.parametrize("configuration", [gates(GATE), gates(GATE, off=[GATE])])
-def test_a_gate_that_is_on_and_off_is_on(configuration: Object) -> None:
-    """HyperConverged lists all gates that it does not know to be on as off."""
-    assert KubeVirt(kubevirt(configuration)).has(Declared([GATE], {}, {}))
-    assert not KubeVirt(kubevirt(configuration)).has(Declared([GATE], {}, {}, absent=True))
+@pytest.mark.parametrize("memory", ["1Gi", "1024Mi"])
+def test_a_plugin_whose_quantities_are_written_otherwise(memory: str) -> None:
+    """HyperConverged's operator writes them anew."""
+    now = {"computeResourceOverhead": {"requests": {"memory": "1Gi"}}, **PLUGIN}
+    home = KubeVirt(kubevirt({"network": {"binding": {"vhostuser": now}}}))
+    declared = {**now, "computeResourceOverhead": {"requests": {"memory": memory}}}
+    assert home.has(Declared([], {"vhostuser": declared}, {}))
+    assert not home.has(Declared([], {"vhostuser": PLUGIN}, {}))
+    assert not home.has(Declared([], {"passt": {}}, {}))
 
 
 # HyperConverged: what the API server cannot tell the planner of is in tests/integration/control_plane
@@ -111,9 +116,8 @@ def hyperconverged(version: str, *patched: str, **spec: t.Any) -> HyperConverged
     operations = [{"op": "add", "path": path, "value": gate} for gate in patched]
     annotations = {PATCHES: json.dumps(operations)} if patched else {}
     resource = {"metadata": {"name": "hco", "resourceVersion": "7", "annotations": annotations}, "spec": spec}
-    return HyperConverged.beside(
-        resource, f"hco.kubevirt.io/{version}", KubeVirt(kubevirt(gates("CPUManager", "DownwardMetrics", *patched)))
-    )
+    on = gates("CPUManager", "DownwardMetrics", *patched, off=["ImageVolume"])
+    return HyperConverged(resource, f"hco.kubevirt.io/{version}", KubeVirt(kubevirt(on)))
 
 
 @pytest.mark.parametrize(
@@ -140,14 +144,35 @@ def hyperconverged(version: str, *patched: str, **spec: t.Any) -> HyperConverged
             False,
             {"featureGates": [{"name": "alignCPUs", "state": "Enabled"}]},
         ),
-        # Fixed ones are on whatever is declared.
-        (hyperconverged("v1"), "CPUManager", False, {}),
+        # It is on by default.
+        (hyperconverged("v1"), "DownwardMetrics", False, {}),
     ],
 )
 def test_gates_of_its_own(home: HyperConverged, gate: str, absent: bool, spec: Object) -> None:
     target = wanted(home.configured(), Declared([gate], {}, {}, absent))
     assert home.patch(target).get("spec", {}) == spec
     assert (gate in target.gates) != absent
+
+
+@pytest.mark.parametrize(
+    ("gate", "absent", "told"),
+    [
+        ("CPUManager", False, ""),
+        ("CPUManager", True, "HyperConverged keeps CPUManager on: leave it out"),
+        ("Snapshot", True, ""),
+        ("HostDisk", False, "set"),
+        ("ImageVolume", False, "keeps ImageVolume off, and KubeVirt takes no gate that is in both"),
+        ("ImageVolume", True, ""),
+    ],
+)
+def test_gates_that_are_not_its_own(gate: str, absent: bool, told: str) -> None:
+    home, declared = hyperconverged("v1beta1"), Declared([gate], {}, {}, absent)
+    if told in ("", "set"):
+        assert wanted(home.configured(), home.needed(declared)) == home.configured() or told == "set"
+        assert (home.needed(declared).gates == [gate]) == (told == "set" or absent)
+    else:
+        with pytest.raises(RtvirtError, match=told):
+            home.needed(declared)
 
 
 def test_a_gate_that_was_set_by_its_annotation_and_has_one_of_its_own() -> None:
