@@ -8,15 +8,14 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_placement, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import host_from_capabilities
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import check_cpus
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_host
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, as_json, checked
-from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain, to_text
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 
 
 def domain_xml(
@@ -36,8 +35,9 @@ def domain_xml(
         manifest = admit([Options(options)], LIBVIRT_RULES)[0]
         document = manifest.document
         host = host_from_capabilities(capabilities)
-        if defaults.guest_memory(pod_spec(document)) is None:
-            raise DeclarationError([Problem("memory", "is missing: a new VM needs it")])
+        problems = check_host(manifest, host, Settings(virt_type=virt_type, local=False), None)
+        if problems:
+            raise DeclarationError(problems)
         check_cpus("cpu_pool", cpu_pool)
         check_cpus("isolated_cpus", isolated_cpus)
         pool = host.pool(cpu_pool, cpuset.parse(isolated_cpus))

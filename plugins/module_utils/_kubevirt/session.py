@@ -97,7 +97,9 @@ class Session:
         # Without a user and password that a URL may have.
         self._host = urllib.parse.urlsplit(access.host).netloc.rpartition("@")[2]
         # virt-api's own resources answer 406 to who takes nothing but JSON.
-        self._headers = (("Accept", "application/json, */*"), ("User-Agent", MANAGER), *access.headers)
+        own = (("Accept", "application/json, */*"), ("User-Agent", MANAGER))
+        given = {name.lower() for name, _value in access.headers}
+        self._headers = (*(header for header in own if header[0].lower() not in given), *access.headers)
         self._pool = access.pool(connections + 4)
         self._watched: set[t.Any] = set()
         self._closed = False

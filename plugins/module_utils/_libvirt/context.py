@@ -64,7 +64,8 @@ def context_for(
     if request is not None:
         current = None if definition is None else _current_pins(definition)
         return replace(context, placement=place(host.topology, request, pool=pool, taken=taken, current=current))
-    shared = host.topology.cpus - reserved if reserved else frozenset()
+    everything = host.topology.cpus
+    shared = everything - host.topology.siblings(reserved) or everything - reserved if reserved else frozenset()
     return replace(context, shared_cpus=cpuset.format_ranges(shared) or None)
 
 

@@ -178,8 +178,9 @@ def _check_kind(given: t.Mapping[str, t.Any], kind: str, options: dict[str, t.An
         yield Problem("resource_name", f"is missing: write what the device plugin calls the devices, as {example}")
     if kind == "bridge" and not options.get("bridge"):
         yield Problem("bridge.bridge", "is missing: write the name of the nodes' bridge, such as br1")
-    for key in ("vlanTrunk", "trunk"):
-        yield from _check_trunk(f"{kind}.{key}", options.get(key) or [])
+    # A bridge has no port that is in VLAN 0.
+    for key, known in (("vlanTrunk", _VLAN[1:]), ("trunk", _VLAN)):
+        yield from _check_trunk(f"{kind}.{key}", options.get(key) or [], known)
     if kind == "sriov":
         yield from _check_sriov(options)
     if kind == "userspace":
@@ -195,15 +196,17 @@ def _check_sriov(options: dict[str, t.Any]) -> t.Iterator[Problem]:
             yield Problem(f"sriov.{key}", "is a VLAN's: write vlan, from 1 to 4094")
 
 
-def _check_trunk(path: str, trunk: list[t.Any]) -> t.Iterator[Problem]:
+def _check_trunk(path: str, trunk: list[t.Any], known: range) -> t.Iterator[Problem]:
     for index, item in enumerate(trunk):
         keys = {*item} if isinstance(item, dict) else set()
         if keys not in ({"id"}, {"minID", "maxID"}):
             yield Problem(f"{path}[{index}]", f"is {item!r}: write id, or minID and maxID")
             continue
-        for key in sorted(keys):
-            if _wanted(item[key], _VLAN):
-                yield Problem(f"{path}[{index}].{key}", f"is {item[key]!r}: write {_wanted(item[key], _VLAN)}")
+        wrong = {key: wanted for key in sorted(keys) if (wanted := _wanted(item[key], known))}
+        for key, wanted in wrong.items():
+            yield Problem(f"{path}[{index}].{key}", f"is {item[key]!r}: write {wanted}")
+        if not wrong and "maxID" in item and item["maxID"] < item["minID"]:
+            yield Problem(f"{path}[{index}].maxID", f"is below minID, {item['minID']}: write that or more")
 
 
 def _check_userspace(given: t.Mapping[str, t.Any], options: dict[str, t.Any]) -> t.Iterator[Problem]:
@@ -244,8 +247,8 @@ def _document(given: t.Mapping[str, t.Any], config: dict[str, t.Any]) -> dict[st
         annotations[_RESOURCE] = given["resource_name"]
     for key, value in (
         ("namespace", given.get("namespace")),
-        ("labels", given.get("labels")),
-        ("annotations", annotations),
+        ("labels", _texts(given.get("labels") or {})),
+        ("annotations", _texts(annotations)),
     ):
         if value:
             metadata[key] = value
@@ -257,6 +260,11 @@ def _document(given: t.Mapping[str, t.Any], config: dict[str, t.Any]) -> dict[st
         "metadata": metadata,
         "spec": {"config": text},
     }
+
+
+def _texts(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Kubernetes takes text alone, and YAML makes numbers of what looks like one."""
+    return {key: str(value) if type(value) in (int, float) else value for key, value in values.items()}
 
 
 def _listed(values: t.Iterable[str]) -> str:

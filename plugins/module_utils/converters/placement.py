@@ -51,6 +51,10 @@ class Topology:
         """The NUMA nodes that have CPUs, ascending."""
         return tuple(sorted({core.node for core in self.cores}))
 
+    def siblings(self, cpus: frozenset[int]) -> frozenset[int]:
+        """The CPUs of every core that has one of these, these included."""
+        return frozenset(cpu for core in self.cores if cpus.intersection(core.cpus) for cpu in core.cpus)
+
     def node_of(self, cpu: int) -> int:
         """:raises ConversionError: when the host has no such CPU."""
         for core in self.cores:
@@ -157,8 +161,8 @@ def place(
     :arg taken: host CPUs that others own: the :attr:`Placement.dedicated` of all VMs but this one.
     :arg current: this VM's pins in force. Kept exactly, unless they no longer fit the request, the pool and ``taken``.
     :returns: pins; dedicated CPUs are distinct and in ``pool - taken``. An emulator that is not isolated, and the I/O
-        threads with it, run on the host's CPUs outside the pool (on those that nobody owns if there are any), or with
-        the vCPUs when there are none.
+        threads with it, run on the host's CPUs outside the pool (if there are any, on those that nobody owns, and whose
+        cores have no part in the pool), or with the vCPUs when there are none.
     :raises PlacementError: when the free CPUs are too few, or cannot hold a guest core within one NUMA node.
     """
     free = (pool & topology.cpus) - taken
@@ -172,7 +176,7 @@ def place(
     emulator = current.emulator
     if not request.isolate_emulator:
         outside = topology.cpus - pool
-        emulator = outside - taken or outside or frozenset(vcpus)
+        emulator = outside - topology.siblings(pool) - taken or outside - taken or outside or frozenset(vcpus)
     elif len(emulator) != 1 or not emulator <= spare:
         near = frozenset(cpu for cpu in spare if topology.node_of(cpu) == where[0])
         emulator = frozenset(_choose(topology, Request(vcpus=1), near or spare))

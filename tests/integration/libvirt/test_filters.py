@@ -129,6 +129,8 @@ MISTAKES = {
     "{{ {'name': 'a', 'memory': '1Gi'} | rtvirt.core.domain_xml(capabilities='<x/>') }}": "offers no QEMU guests",
     "{{ {'name': 'a', 'memory': '1Gi', 'realtime': true} | rtvirt.core.domain_xml(capabilities=caps) }}": "realtime",
     "{{ {'name': 'a'} | rtvirt.core.domain_xml(capabilities=caps) }}": "memory",
+    "{{ {'name': 'a', 'memory': '4Gi', 'hugepages': '4Mi'} | rtvirt.core.domain_xml(caps) }}": "no pages of 4Mi",
+    "{{ {'name': 'a', 'memory': '1Gi', 'machine_type': 'pc-q35-0'} | rtvirt.core.domain_xml(caps) }}": "machine_type",
     "{{ [] | rtvirt.core.domain_xml(capabilities=caps) }}": "a mapping",
     "{{ {'name': 'a', 'memory': '1Gi'} | rtvirt.core.domain_xml(capabilities=caps, cpu_pool='4000') }}": "cpu_pool",
     "{{ {'name': 'a', 'memory': '1Gi'} | rtvirt.core.domain_xml(capabilities=caps, cpu_pool='b') }}": "cpu_pool",

@@ -217,12 +217,12 @@ CLUSTER_ONLY: dict[Pattern, str] = {
     (*_POD, "domain", "firmware", "kernelBoot", "container"): "use kernelBoot.libvirt with kernelPath and initrdPath",
     (*_POD, "domain", "resources", "overcommitGuestOverhead"): "leave it out",
     (*_POD, "domain", "launchSecurity"): "leave it out",
+    (*_POD, "accessCredentials"): "use cloud_init, or virsh set-user-password where the guest has an agent",
     (*_POD, "domain", "cpu", "maxSockets"): "leave it out",
     (*_POD, "domain", "memory", "maxGuest"): "leave it out",
     **{
         (*_POD, name): "leave it out"
         for name in (
-            "accessCredentials",
             "affinity",
             "architecture",
             "dnsConfig",
@@ -243,6 +243,8 @@ CLUSTER_ONLY: dict[Pattern, str] = {
     },
 }
 
+_ADDRESS = "is left to libvirt, which gives a device an address and keeps it: leave it out"
+
 #: Fields that are real but stand in the wrong place, as public examples have them.
 MISPLACED: dict[Pattern, str] = {
     (*_POD, "template"): "spec is laid over spec.template.spec: write what is inside template.spec, or use definition",
@@ -260,6 +262,16 @@ MISPLACED: dict[Pattern, str] = {
         "spec",
         "domain",
     ): "stands in spec.template.spec.domain; a VirtualMachineInstance's spec is a VirtualMachine's template",
+    (*_POD, "domain", "devices", "interfaces", "*", "pciAddress"): _ADDRESS,
+    (*_POD, "domain", "devices", "disks", "*", "disk", "pciAddress"): _ADDRESS,
+    **{
+        ("spec", name): f"stands in spec.template.spec.{name}"
+        for name in ("affinity", "nodeSelector", "tolerations", "terminationGracePeriodSeconds")
+    },
+    **{
+        ("spec", "template", name): f"stands in spec.template.spec.domain.{name}"
+        for name in ("cpu", "devices", "memory", "resources")
+    },
     ("spec", "volumes"): "stands in spec.template.spec.volumes",
     ("spec", "networks"): "stands in spec.template.spec.networks",
 }

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import string
 import typing as t
 import xml.etree.ElementTree as ET
@@ -82,10 +83,10 @@ def _targets(buses: t.Mapping[str, str], kept: t.Mapping[str, str]) -> dict[str,
 
 
 def _letters(prefix: str) -> t.Iterator[str]:
-    """sda … sdz, sdaa …, as Linux counts disks."""
-    for first in ("", *string.ascii_lowercase):
-        for last in string.ascii_lowercase:
-            yield f"{prefix}{first}{last}"
+    """sda … sdz, sdaa …, sdaaa …, as Linux counts disks."""
+    for length in itertools.count(1):
+        for letters in itertools.product(string.ascii_lowercase, repeat=length):
+            yield prefix + "".join(letters)
 
 
 def _number(target: str) -> int:

@@ -141,7 +141,18 @@ WRONG: dict[str, tuple[Given, str, str]] = {
     "a VLAN of a trunk": (
         {"bridge": {"bridge": "br1", "vlanTrunk": [{"id": 5000}]}},
         "bridge.vlanTrunk[0].id",
-        "a number from 0 to 4094",
+        "a number from 1 to 4094",
+    ),
+    # containernetworking's bridge plugin ends the start of every pod for these.
+    "VLAN 0 of a bridge's trunk": (
+        {"bridge": {"bridge": "br1", "vlanTrunk": [{"id": 0}]}},
+        "bridge.vlanTrunk[0].id",
+        "a number from 1 to 4094",
+    ),
+    "a range of a trunk": (
+        {"ovs": {"bridge": "br1", "trunk": [{"minID": 10, "maxID": 5}]}},
+        "ovs.trunk[0].maxID",
+        "is below minID, 10",
     ),
     "no device plugin": ({"sriov": {}}, "resource_name", "as intel.com/sriov_net_a"),
     "rates": (

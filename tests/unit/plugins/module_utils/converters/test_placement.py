@@ -128,6 +128,8 @@ def test_vcpus(case: Case) -> None:
         pytest.param(PLAIN, Request(2, isolate_emulator=True), "2-7", "", "4", "2-4", id="isolated"),
         pytest.param(PLAIN, Request(2, isolate_emulator=True), "2-7", "4", "5", "2-3,5", id="isolated, steps over"),
         pytest.param(SMT, Request(2, isolate_emulator=True), "1-3,5-7", "2", "6", "1,5-6", id="isolated, fragment"),
+        pytest.param(SMT, Request(2), "1-2", "", "0,3-4,7", "1-2", id="off the siblings of the pool"),
+        pytest.param(SMT, Request(2), "0-3", "", "4-7", "0-1", id="on them where there is nothing else"),
         pytest.param(TWO_NODES, Request(3, isolate_emulator=True), "1-7", "", "7", "4-7", id="node with room for it"),
         pytest.param(TWO_NODES, Request(2, isolate_emulator=True), "0,4-7", "", "6", "4-6", id="near vCPU 0"),
         pytest.param(TWO_NODES, Request(2, isolate_emulator=True), "0,4-6", "6", "0", "0,4-5", id="on another node"),

@@ -149,11 +149,12 @@ FACTS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         ],
     ),
     "more disks than letters": (
-        {"disks": [disk(f"d{number}") for number in range(28)]},
+        {"disks": [disk(f"d{number}", "scsi") for number in range(703)]},
         [
-            "devices/disk[alias/@name='ua-disk-d25']/target/@dev = 'vdz'",
-            "devices/disk[alias/@name='ua-disk-d26']/target/@dev = 'vdaa'",
-            "devices/disk[alias/@name='ua-disk-d27']/target/@dev = 'vdab'",
+            "devices/disk[alias/@name='ua-disk-d25']/target/@dev = 'sdz'",
+            "devices/disk[alias/@name='ua-disk-d26']/target/@dev = 'sdaa'",
+            "devices/disk[alias/@name='ua-disk-d27']/target/@dev = 'sdab'",
+            "devices/disk[alias/@name='ua-disk-d702']/target/@dev = 'sdaaa'",
         ],
     ),
     "one I/O thread": (
