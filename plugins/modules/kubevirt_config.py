@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kubevirt_config
-short_description: Turn on KubeVirt's feature gates, register its binding plugins and permit host devices
+short_description: Turn on KubeVirt's feature gates, register its binding plugins, permit host devices
 description:
   - Brings feature gates, network binding plugins and permitted host devices in a cluster's configuration of KubeVirt
     to what is declared, by one merge patch of the KubeVirt resource, and none where nothing differs.
-  - All other gates, plugins, devices and settings stay as they are.
+  - How long certificates last can be set too. All other gates, plugins, devices and settings stay as they are.
   - Where HyperConverged (OpenShift Virtualization) keeps the KubeVirt resource, its own resource is patched instead, as
     it would undo any other change. The task then waits until KubeVirt has what is declared.
   - For some feature gates HyperConverged has one of its own, such as C(alignCPUs). Others are set by its annotation
@@ -74,6 +74,27 @@ options:
         description: Whether a device plugin of others allocates it.
         type: bool
         default: false
+  certificates:
+    description:
+      - How long the certificates last that KubeVirt makes for itself, by durations such as V(48h0m0s), of 10 minutes or
+        more. What is not given stays as it is. It cannot be taken away.
+      - C(renew_before) may not be more than the C(duration), nor the servers' C(duration) more than the CA's.
+    type: dict
+    suboptions:
+      ca:
+        description: The certificate of the authority.
+        type: dict
+        suboptions: &times
+          duration:
+            description: How long one lasts.
+            type: str
+          renew_before:
+            description: How long before its end there is a new one.
+            type: str
+      server:
+        description: The certificates of the components.
+        type: dict
+        suboptions: *times
   wait_timeout:
     description:
       - How many seconds HyperConverged may take to bring to KubeVirt what is declared. With V(0) it is not waited for.
@@ -120,6 +141,12 @@ EXAMPLES = r"""
       - pci_device_selector: 8086:6F54
         resource_name: intel.com/qat
         external_resource_provider: true
+
+- name: Have new certificates more often
+  rtvirt.core.kubevirt_config:
+    certificates:
+      ca: {duration: 48h0m0s, renew_before: 24h0m0s}
+      server: {duration: 24h0m0s, renew_before: 12h0m0s}
 """
 
 RETURN = r"""
@@ -146,6 +173,11 @@ mediated_devices:
   elements: dict
   returned: always
   sample: []
+certificates:
+  description: How long certificates last, as far as it is set.
+  type: dict
+  returned: always
+  sample: {ca: {duration: 48h0m0s, renewBefore: 24h0m0s}, server: {duration: 24h0m0s, renewBefore: 12h0m0s}}
 """
 
 import re
@@ -169,6 +201,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuratio
     DEVICES,
     Declared,
     KubeVirt,
+    seconds_of,
     wanted,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.hyperconverged import (
@@ -186,6 +219,8 @@ _RESOURCE: dict[str, t.Any] = {
     "external_resource_provider": {"type": "bool", "default": False},
 }
 
+_TIMES: dict[str, t.Any] = {"duration": {"type": "str"}, "renew_before": {"type": "str"}}
+
 ARGUMENTS: dict[str, t.Any] = {
     **AUTHENTICATION,
     "feature_gates": {"type": "list", "elements": "str", "default": []},
@@ -202,6 +237,10 @@ ARGUMENTS: dict[str, t.Any] = {
         "default": [],
         "options": {"mdev_name_selector": {"type": "str", "required": True}, **_RESOURCE},
     },
+    "certificates": {
+        "type": "dict",
+        "options": {part: {"type": "dict", "options": _TIMES} for part in ("ca", "server")},
+    },
     "wait_timeout": {"type": "int", "default": 120},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
@@ -209,6 +248,12 @@ ARGUMENTS: dict[str, t.Any] = {
 _GATE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _SELECTOR = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?")
+
+#: Options -> KubeVirt's fields.
+_TIME_KEYS = {"duration": "duration", "renew_before": "renewBefore"}
+
+#: Seconds. Shorter certificates overload the system (document B, 8.14.3).
+_SHORTEST = 600
 
 _CONFLICTS = 5
 
@@ -269,6 +314,50 @@ def devices_from(params: t.Mapping[str, t.Any]) -> dict[str, list[dict[str, t.An
     return found
 
 
+def certificates_from(params: t.Mapping[str, t.Any]) -> dict[str, dict[str, str]]:
+    """The declared times in KubeVirt's words.
+
+    :raises DeclarationError: for what is no duration, or too short; and with O(state=absent).
+    """
+    declared = params["certificates"] or {}
+    found = {
+        part: {key: times[option] for option, key in _TIME_KEYS.items() if times[option] is not None}
+        for part, times in declared.items()
+        if times is not None
+    }
+    problems = []
+    for part, times in found.items():
+        for option, key in _TIME_KEYS.items():
+            seconds = seconds_of(times.get(key, "10m"))
+            if seconds is None or seconds < _SHORTEST:
+                message = f"is {times[key]!r}: write a duration of 10 minutes or more, such as 24h0m0s"
+                problems.append(Problem(f"certificates.{part}.{option}", message))
+    if found and params["state"] == "absent":
+        problems.append(Problem("certificates", "cannot be taken away: leave it out, or write other durations"))
+    if problems:
+        raise DeclarationError(problems)
+    return found
+
+
+def check_times(certificates: t.Mapping[str, t.Mapping[str, str]]) -> None:
+    """:raises DeclarationError: for times that do not fit each other, as they will be."""
+
+    def seconds(part: str, key: str) -> t.Any:
+        return seconds_of(certificates.get(part, {}).get(key, ""))
+
+    problems = [
+        Problem(f"certificates.{part}.{option}", f"is more than {limit}: write that or less")
+        for part, option, key, limit, most in (
+            ("ca", "renew_before", "renewBefore", "the CA's duration", seconds("ca", "duration")),
+            ("server", "duration", "duration", "the CA's duration", seconds("ca", "duration")),
+            ("server", "renew_before", "renewBefore", "the servers' duration", seconds("server", "duration")),
+        )
+        if None not in (most, seconds(part, key)) and seconds(part, key) > most
+    ]
+    if problems:
+        raise DeclarationError(problems)
+
+
 def find_kubevirt(session: Session) -> KubeVirt:
     """The KubeVirt resource; there is one in a cluster, in any namespace."""
     for found in listed(session, objects.object_path(objects.KUBEVIRTS, None)):
@@ -306,6 +395,7 @@ def brought(session: Session, declared: Declared) -> tuple[KubeVirt | HyperConve
         home = find_home(session)
         now = home.configured()
         target = wanted(now, home.needed(declared))
+        check_times(target.certificates)
         if target == now:
             return home, home
         metadata = home.resource["metadata"]
@@ -332,8 +422,9 @@ def wait(session: Session, declared: Declared, seconds: int) -> None:
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     check_options(params)
-    devices, absent = devices_from(params), params["state"] == "absent"
-    declared = Declared(params["feature_gates"], params["bindings"], devices, absent)
+    devices, certificates = devices_from(params), certificates_from(params)
+    absent = params["state"] == "absent"
+    declared = Declared(params["feature_gates"], params["bindings"], devices, certificates, absent)
     with Session(access_from(params), dry_run=check_mode) as session:
         home, changed = brought(session, declared)
         before, after = shown(home), shown(changed)
@@ -351,6 +442,7 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
         "bindings": after["bindings"],
         "pci_host_devices": after["devices"]["pciHostDevices"],
         "mediated_devices": after["devices"]["mediatedDevices"],
+        "certificates": after["certificates"],
         "warnings": warnings,
         "diff": [{"before": before, "after": after}] if before != after else [],
     }

@@ -9,22 +9,41 @@ Where HyperConverged keeps the KubeVirt resource, its own has it instead: ``hype
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import compare, merge_patch
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
-__all__ = ["DEVICES", "Configured", "Declared", "KubeVirt", "patch_of", "wanted"]
+__all__ = [
+    "DEVICES",
+    "Configured",
+    "Declared",
+    "KubeVirt",
+    "certificates_at",
+    "patch_of",
+    "put",
+    "put_certificates",
+    "seconds_of",
+    "wanted",
+]
 
 Device = t.Mapping[str, t.Any]
+Certificates = t.Mapping[str, t.Mapping[str, str]]
 
 #: Lists of ``permittedHostDevices`` -> what tells their items apart.
 DEVICES = {"pciHostDevices": "pciVendorSelector", "mediatedDevices": "mdevNameSelector"}
 
 _GATES = ("featureGates", "disabledFeatureGates")
+_CERTIFICATES = ("certificateRotateStrategy", "selfSigned")
+
+_UNITS = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1)}
+_UNITS.update({"ms": Fraction("1e-3"), "us": Fraction("1e-6"), "ns": Fraction("1e-9")})
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)")
 
 
 class Configured(t.NamedTuple):
@@ -34,12 +53,14 @@ class Configured(t.NamedTuple):
     :ivar disabled: those that are listed as off. KubeVirt takes none that is in both lists.
     :ivar bindings: network binding plugins by their names.
     :ivar devices: items of :data:`DEVICES`. Of HyperConverged's lists, one may be ``disabled``, and is not permitted.
+    :ivar certificates: ``duration`` and ``renewBefore`` of ``ca`` and ``server``, as far as they are set.
     """
 
     gates: list[str]
     disabled: list[str]
     bindings: dict[str, dict[str, t.Any]]
     devices: dict[str, list[dict[str, t.Any]]]
+    certificates: Certificates
 
 
 class Declared(t.NamedTuple):
@@ -48,6 +69,7 @@ class Declared(t.NamedTuple):
     gates: t.Sequence[str]
     bindings: dict[str, dict[str, t.Any]]
     devices: t.Mapping[str, t.Sequence[Device]]
+    certificates: Certificates
     absent: bool = False
 
 
@@ -67,7 +89,8 @@ class KubeVirt:
         on, off = (list(mapping_at(configuration, "developerConfiguration").get(key) or []) for key in _GATES)
         permitted = mapping_at(configuration, "permittedHostDevices")
         bindings = mapping_at(configuration, "network", "binding")
-        return Configured(on, off, bindings, {key: list(permitted.get(key) or []) for key in DEVICES})
+        devices = {key: list(permitted.get(key) or []) for key in DEVICES}
+        return Configured(on, off, bindings, devices, certificates_at(self.resource, *_CERTIFICATES))
 
     def needed(self, declared: Declared) -> Declared:
         """What of a declaration has to be set here: all of it."""
@@ -77,15 +100,15 @@ class KubeVirt:
         """The merge patch that makes it be configured so."""
         now = self.configured()
         spec = copied(self.resource["spec"])
-        configuration = spec.setdefault("configuration", {})
         for key, before, after in zip(_GATES, now, wanted):
             if before != after:
-                configuration.setdefault("developerConfiguration", {})[key] = after
+                put(spec, ("configuration", "developerConfiguration", key), after)
         if wanted.bindings != now.bindings:
-            configuration.setdefault("network", {})["binding"] = wanted.bindings
+            put(spec, ("configuration", "network", "binding"), wanted.bindings)
         for key, items in wanted.devices.items():
             if items != now.devices[key]:
-                configuration.setdefault("permittedHostDevices", {})[key] = items
+                put(spec, ("configuration", "permittedHostDevices", key), items)
+        put_certificates(spec, _CERTIFICATES, now, wanted)
         return patch_of(self.resource, {**self.resource, "spec": spec})
 
     def has(self, declared: Declared) -> bool:
@@ -103,20 +126,63 @@ def patch_of(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, t.A
 
 def wanted(now: Configured, declared: Declared) -> Configured:
     """A configuration with what is declared. What others have set stays."""
-    gates, bindings, devices, absent = declared
+    gates, bindings, devices, certificates, absent = declared
     if absent:
         return Configured(
             [gate for gate in now.gates if gate not in gates],
             now.disabled,
             {name: one for name, one in now.bindings.items() if name not in bindings},
             {key: _without(items, devices.get(key, ()), DEVICES[key]) for key, items in now.devices.items()},
+            now.certificates,
         )
     return Configured(
         [*now.gates, *(gate for gate in dict.fromkeys(gates) if gate not in now.gates)],
         [gate for gate in now.disabled if gate not in gates],
         {**now.bindings, **{name: one for name, one in bindings.items() if not _says(now.bindings.get(name), one)}},
         {key: _with(items, devices.get(key, ()), DEVICES[key]) for key, items in now.devices.items()},
+        _with_times(now.certificates, certificates),
     )
+
+
+def seconds_of(duration: str) -> Fraction | None:
+    """Seconds of a duration as Go writes it (``48h0m0s``), None for what is none."""
+    parts = _DURATION.findall(duration)
+    if not parts or "".join(number + unit for number, unit in parts) != duration:
+        return None
+    return sum((Fraction(number) * _UNITS[unit] for number, unit in parts), Fraction(0))
+
+
+def certificates_at(resource: dict[str, t.Any], *place: str) -> Certificates:
+    return {
+        part: {key: times[key] for key in ("duration", "renewBefore") if key in times}
+        for part in ("ca", "server")
+        if (times := mapping_at(resource, "spec", *place, part))
+    }
+
+
+def put_certificates(spec: dict[str, t.Any], place: tuple[str, ...], now: Configured, wanted: Configured) -> None:
+    for part, times in wanted.certificates.items():
+        for key, duration in times.items():
+            if now.certificates.get(part, {}).get(key) != duration:
+                put(spec, (*place, part, key), duration)
+
+
+def put(spec: dict[str, t.Any], place: tuple[str, ...], value: t.Any) -> None:
+    """Write a value into a tree, and the mappings on the way to it."""
+    for step in place[:-1]:
+        spec = spec.setdefault(step, {})
+    spec[place[-1]] = value
+
+
+def _with_times(now: Certificates, declared: Certificates) -> Certificates:
+    """Times that say the same stay as they are written: 48h and 48h0m0s."""
+
+    def kept(part: str, key: str, duration: str) -> str:
+        before = now.get(part, {}).get(key)
+        return before if before is not None and seconds_of(before) == seconds_of(duration) else duration
+
+    times = {part: {key: kept(part, key, one) for key, one in given.items()} for part, given in declared.items()}
+    return {part: {**now.get(part, {}), **times.get(part, {})} for part in dict.fromkeys((*now, *times))}
 
 
 def _says(binding: dict[str, t.Any] | None, declared: dict[str, t.Any]) -> bool:

@@ -22,7 +22,10 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuratio
     Configured,
     Declared,
     KubeVirt,
+    certificates_at,
     patch_of,
+    put,
+    put_certificates,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
@@ -35,8 +38,12 @@ PATCHES = "kubevirt.kubevirt.io/jsonpatch"
 VERSIONS = ("hco.kubevirt.io/v1beta1", "hco.kubevirt.io/v1")
 
 _PLACES = {
-    VERSIONS[0]: (("networkBinding",), ("permittedHostDevices",)),
-    VERSIONS[1]: (("networking", "networkBinding"), ("virtualization", "permittedHostDevices")),
+    VERSIONS[0]: (("networkBinding",), ("permittedHostDevices",), ("certConfig",)),
+    VERSIONS[1]: (
+        ("networking", "networkBinding"),
+        ("virtualization", "permittedHostDevices"),
+        ("security", "certConfig"),
+    ),
 }
 
 #: KubeVirt's gates that HyperConverged turns on by one of its own, which begins with a small letter
@@ -90,9 +97,11 @@ class HyperConverged:
         # One of its own that it does not mention is as it is by default.
         asked = [gate for gate in _OWN_GATES if own.get(_own(gate), gate in on)]
         asked += [str(one.get("value")) for one in self._operations() if one == _addition(one.get("value"))]
-        bindings, permitted = (mapping_at(self.resource, "spec", *place) for place in _PLACES[self.version])
+        *places, certificates = _PLACES[self.version]
+        bindings, permitted = (mapping_at(self.resource, "spec", *place) for place in places)
         devices = {key: [_renamed(one, _SELECTOR, DEVICES[key]) for one in permitted.get(key) or []] for key in DEVICES}
-        return Configured(list(dict.fromkeys(asked)), [], bindings, devices)
+        times = certificates_at(self.resource, *certificates)
+        return Configured(list(dict.fromkeys(asked)), [], bindings, devices, times)
 
     def needed(self, declared: Declared) -> Declared:
         """What of a declaration has to be set here: not the gates that KubeVirt has on without it.
@@ -120,13 +129,14 @@ class HyperConverged:
         now = self.configured()
         after = copied(self.resource)
         spec = after.setdefault("spec", {})
-        bindings, permitted = _PLACES[self.version]
+        bindings, permitted, certificates = _PLACES[self.version]
         if wanted.bindings != now.bindings:
-            _put(spec, bindings, wanted.bindings)
+            put(spec, bindings, wanted.bindings)
         for key, items in wanted.devices.items():
             if items != now.devices[key]:
                 written = [_renamed(one, DEVICES["pciHostDevices"], _SELECTOR) for one in items]
-                _put(spec, (*permitted, key), written)
+                put(spec, (*permitted, key), written)
+        put_certificates(spec, certificates, now, wanted)
         self._switch(
             after,
             on=[gate for gate in wanted.gates if gate not in now.gates],
@@ -186,9 +196,3 @@ def _addition(gate: t.Any) -> dict[str, t.Any]:
 
 def _renamed(item: dict[str, t.Any], before: str, after: str) -> dict[str, t.Any]:
     return {after if key == before else key: value for key, value in item.items()}
-
-
-def _put(spec: dict[str, t.Any], place: tuple[str, ...], value: t.Any) -> None:
-    for step in place[:-1]:
-        spec = spec.setdefault(step, {})
-    spec[place[-1]] = value

@@ -101,7 +101,8 @@ def host_from_capabilities(xml: str) -> Host:
         arch=arch,
         virt_types=virt_types,
         topology=topology_from_capabilities(xml),
-        page_sizes=tuple(sorted(sizes - {4096})),
+        # The least is that of plain pages: 4 KiB, or 64 KiB on arm.
+        page_sizes=tuple(sorted(sizes)[1:]),
         qemu_user=_qemu_user(root),
         machines=frozenset(machine.text or "" for machine in root.findall(f"guest/arch[@name='{arch}']//machine")),
     )

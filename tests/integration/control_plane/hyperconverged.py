@@ -47,17 +47,21 @@ _BINDINGS: Object = {
     "type": "object",
     "additionalProperties": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
 }
+_TIMES = _struct(duration={"type": "string"}, renewBefore={"type": "string"})
+_CERTIFICATES = _struct(ca=_TIMES, server=_TIMES)
 _GATE = _struct(name={"type": "string"}, state={"type": "string", "enum": ["Enabled", "Disabled"]})
 #: It knows two gates of its own, as an older one does not know the newer ones.
 _SPECS: dict[str, Object] = {
     "v1beta1": _struct(
         networkBinding=_BINDINGS,
         permittedHostDevices=_DEVICES,
+        certConfig=_CERTIFICATES,
         featureGates=_struct(alignCPUs={"type": "boolean"}, downwardMetrics={"type": "boolean"}),
     ),
     "v1": _struct(
         networking=_struct(networkBinding=_BINDINGS),
         virtualization=_struct(permittedHostDevices=_DEVICES),
+        security=_struct(certConfig=_CERTIFICATES),
         featureGates={"type": "array", "items": _GATE},
     ),
 }
@@ -89,6 +93,17 @@ class HyperConverged:
     def devices(self) -> Object:
         spec = self.read().get("spec", {})
         return (spec if self.version == "v1beta1" else spec.get("virtualization", {})).get("permittedHostDevices", {})
+
+    @property
+    def certificates(self) -> Object:
+        spec = self.read().get("spec", {})
+        return (spec if self.version == "v1beta1" else spec.get("security", {})).get("certConfig", {})
+
+    def rotation(self) -> Object:
+        """What KubeVirt has of it."""
+        return t.cast(
+            Object, (self._api.get(_KUBEVIRT)["spec"].get("certificateRotateStrategy") or {}).get("selfSigned")
+        )
 
     @property
     def bindings(self) -> Object:
@@ -132,6 +147,7 @@ class HyperConverged:
             yield
         finally:
             self._owned(None)
+            self._rotate(None)
             self._api.delete(f"{_CRDS}/{_PLURAL}.{_GROUP}")
             until("HyperConverged is gone", self._is_gone)
 
@@ -169,12 +185,17 @@ class HyperConverged:
         for operation in self.patches:
             assert operation["path"] == "/spec/configuration/developerConfiguration/featureGates/-"
             gates.append(operation["value"])
+        if self.certificates and self.certificates != self.rotation():
+            self._rotate({"selfSigned": self.certificates})
         if configuration != self.kubevirt():
             operation = {"op": "replace", "path": "/spec/configuration", "value": configuration}
             self._api.patch(_KUBEVIRT, [operation], "application/json-patch+json")
 
     def _owned(self, manager: str | None) -> None:
         self._api.patch(_KUBEVIRT, {"metadata": {"labels": {"app.kubernetes.io/managed-by": manager}}}, MERGE)
+
+    def _rotate(self, strategy: Object | None) -> None:
+        self._api.patch(_KUBEVIRT, {"spec": {"certificateRotateStrategy": strategy}}, MERGE)
 
     def _is_gone(self) -> bool:
         try:

@@ -108,6 +108,33 @@ def test_what_others_have_set_stays(bed: Bed, hyperconverged: HyperConverged) ->
         assert len(hyperconverged.devices["pciHostDevices"]) == 2
 
 
+TIMES = {"ca": {"duration": "4h", "renew_before": "1h"}, "server": {"duration": "4h", "renew_before": "30m"}}
+
+
+def test_how_long_certificates_last(bed: Bed, hyperconverged: HyperConverged) -> None:
+    access = {"kubeconfig": str(bed.cluster.kubeconfig)}
+    with hyperconverged.working():
+        assert [CONFIG.run(**access, certificates=TIMES)["changed"] for _time in range(2)] == [True, False]
+        written = {"ca": {"duration": "4h", "renewBefore": "1h"}, "server": {"duration": "4h", "renewBefore": "30m"}}
+        assert hyperconverged.certificates == hyperconverged.rotation() == written
+        # Document B, 8.14.3: one value alone may be at odds with the others.
+        with pytest.raises(TaskError) as refused:
+            CONFIG.run(**access, certificates={"ca": {"duration": "50m"}})
+        assert [problem["path"] for problem in refused.value.result["problems"]] == [
+            "certificates.ca.renew_before",
+            "certificates.server.duration",
+        ]
+        assert hyperconverged.certificates == written
+    for times, told in (
+        ({"duration": "9m59s"}, r"'9m59s': write a duration of 10 min"),
+        ({"renew_before": "1d"}, "'1d'"),
+    ):
+        with pytest.raises(TaskError, match=told):
+            CONFIG.run(**access, certificates={"server": times})
+    with pytest.raises(TaskError, match="certificates: cannot be taken away"):
+        CONFIG.run(**access, certificates=TIMES, state="absent")
+
+
 def test_what_does_not_come_to_kubevirt_is_told(bed: Bed, hyperconverged: HyperConverged) -> None:
     options = {"kubeconfig": str(bed.cluster.kubeconfig), "feature_gates": [GATE]}
     assert CONFIG.run(**options, wait_timeout=0)["changed"] is True

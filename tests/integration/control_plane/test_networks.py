@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.rtvirt.core.tests.control_plane.api import Object
-from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import AGENT, LAST_APPLIED, Bed
+from ansible_collections.rtvirt.core.tests.integration.control_plane.bed import AGENT, KUBEVIRT, LAST_APPLIED, Bed
 from ansible_collections.rtvirt.core.tests.integration.control_plane.kubevirt import (
     GATE,
     Configuration,
@@ -199,6 +199,17 @@ def test_host_devices_are_permitted_and_no_more(bed: Bed, configuration: Configu
     gone = {**access(bed), "pci_host_devices": [card], "mediated_devices": [slice_], "state": "absent"}
     assert [CONFIG.run(**gone)["changed"] for _time in range(2)] == [True, False]
     assert configuration.read()["permittedHostDevices"]["pciHostDevices"] == [theirs]
+
+
+def test_how_long_certificates_last(bed: Bed) -> None:
+    path = f"{KUBEVIRT}/namespaces/kubevirt/kubevirts/kubevirt"
+    times = {"ca": {"duration": "48h", "renew_before": "24h"}, "server": None}
+    try:
+        assert [CONFIG.run(**access(bed), certificates=times)["changed"] for _time in range(2)] == [True, False]
+        strategy = bed.api.get(path)["spec"]["certificateRotateStrategy"]
+        assert strategy == {"selfSigned": {"ca": {"duration": "48h", "renewBefore": "24h"}}}
+    finally:
+        bed.api.patch(path, {"spec": {"certificateRotateStrategy": None}})
 
 
 def test_devices_that_are_none(bed: Bed) -> None:

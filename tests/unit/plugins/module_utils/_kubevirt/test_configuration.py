@@ -11,7 +11,12 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import networks
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import Declared, KubeVirt, wanted
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import (
+    Declared,
+    KubeVirt,
+    seconds_of,
+    wanted,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.hyperconverged import (
     PATCHES,
     HyperConverged,
@@ -79,7 +84,7 @@ def gates(*on: str, off: t.Sequence[str] = ()) -> Object:
 )
 def test_the_patch(configuration: Object | None, absent: bool, patch: Object | None) -> None:
     home = KubeVirt(kubevirt(configuration))
-    declared = Declared([GATE], {"vhostuser": PLUGIN}, {}, absent)
+    declared = Declared([GATE], {"vhostuser": PLUGIN}, {}, {}, absent)
     target = wanted(home.configured(), declared)
     assert (target == home.configured()) == (patch is None)
     assert home.patch(target) == {**({} if patch is None else {"spec": patch}), "metadata": {"resourceVersion": "7"}}
@@ -103,9 +108,29 @@ def test_a_plugin_whose_quantities_are_written_otherwise(memory: str) -> None:
     now = {"computeResourceOverhead": {"requests": {"memory": "1Gi"}}, **PLUGIN}
     home = KubeVirt(kubevirt({"network": {"binding": {"vhostuser": now}}}))
     declared = {**now, "computeResourceOverhead": {"requests": {"memory": memory}}}
-    assert home.has(Declared([], {"vhostuser": declared}, {}))
-    assert not home.has(Declared([], {"vhostuser": PLUGIN}, {}))
-    assert not home.has(Declared([], {"passt": {}}, {}))
+    assert home.has(Declared([], {"vhostuser": declared}, {}, {}))
+    assert not home.has(Declared([], {"vhostuser": PLUGIN}, {}, {}))
+    assert not home.has(Declared([], {"passt": {}}, {}, {}))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("48h0m0s", 172800), ("1h30m", 5400), ("1.5h", 5400), ("500ms", 0.5), ("", None), ("2d", None), ("h", None)],
+)
+def test_durations_of_go(text: str, seconds: float | None) -> None:
+    assert seconds_of(text) == seconds
+
+
+def test_times_that_say_the_same_stay() -> None:
+    times = {"ca": {"duration": "48h0m0s", "renewBefore": "24h0m0s"}}
+    home = KubeVirt({**kubevirt(), "spec": {"certificateRotateStrategy": {"selfSigned": times}}})
+    assert home.has(Declared([], {}, {}, {"ca": {"duration": "48h"}}))
+    target = wanted(
+        home.configured(), Declared([], {}, {}, {"ca": {"renewBefore": "1h"}, "server": {"duration": "2h"}})
+    )
+    assert home.patch(target)["spec"] == {
+        "certificateRotateStrategy": {"selfSigned": {"ca": {"renewBefore": "1h"}, "server": {"duration": "2h"}}}
+    }
 
 
 # HyperConverged: what the API server cannot tell the planner of is in tests/integration/control_plane
@@ -149,7 +174,7 @@ def hyperconverged(version: str, *patched: str, **spec: t.Any) -> HyperConverged
     ],
 )
 def test_gates_of_its_own(home: HyperConverged, gate: str, absent: bool, spec: Object) -> None:
-    target = wanted(home.configured(), Declared([gate], {}, {}, absent))
+    target = wanted(home.configured(), Declared([gate], {}, {}, {}, absent))
     assert home.patch(target).get("spec", {}) == spec
     assert (gate in target.gates) != absent
 
@@ -166,7 +191,7 @@ def test_gates_of_its_own(home: HyperConverged, gate: str, absent: bool, spec: O
     ],
 )
 def test_gates_that_are_not_its_own(gate: str, absent: bool, told: str) -> None:
-    home, declared = hyperconverged("v1beta1"), Declared([gate], {}, {}, absent)
+    home, declared = hyperconverged("v1beta1"), Declared([gate], {}, {}, {}, absent)
     if told in ("", "set"):
         assert wanted(home.configured(), home.needed(declared)) == home.configured() or told == "set"
         assert (home.needed(declared).gates == [gate]) == (told == "set" or absent)
@@ -178,7 +203,7 @@ def test_gates_that_are_not_its_own(gate: str, absent: bool, told: str) -> None:
 def test_a_gate_that_was_set_by_its_annotation_and_has_one_of_its_own() -> None:
     """As it may be after HyperConverged was updated."""
     home = hyperconverged("v1", "HostDisk", "AlignCPUs")
-    patch = home.patch(wanted(home.configured(), Declared(["AlignCPUs"], {}, {}, absent=True)))
+    patch = home.patch(wanted(home.configured(), Declared(["AlignCPUs"], {}, {}, {}, absent=True)))
     assert patch["spec"] == {"featureGates": [{"name": "alignCPUs", "state": "Disabled"}]}
     (left,) = json.loads(patch["metadata"]["annotations"][PATCHES])
     assert left["value"] == "HostDisk"

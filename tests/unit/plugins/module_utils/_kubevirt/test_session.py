@@ -18,7 +18,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import session as session_module
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import access_from
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import Access, ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import from_options
 
 
@@ -209,3 +209,12 @@ def test_pages() -> None:
     assert [page["items"] for page in one.pages("/x")] == [[1], [2]]
     assert "continue" not in pool.sent[0][1]
     assert "continue=more" in pool.sent[1][1]
+
+
+def test_a_user_agent_that_was_given_is_the_only_one() -> None:
+    pool = Answers((200, {}))
+    headers = (("user-agent", "theirs"), ("X-Team", "telco"))
+    Session(Access("https://cluster.invalid", lambda _connections: pool, lambda: None, headers)).get("/api")
+    ((_method, _url, sent, _body),) = pool.sent
+    assert sent.getlist("User-Agent") == ["theirs"]
+    assert sent["X-Team"] == "telco"

@@ -380,7 +380,10 @@ def test_what_holds_for_any_placement(
     assert placement.dedicated <= free
     assert placement.io_threads == (placement.emulator,) * request_.io_threads
     outside = topology.cpus - pool
-    others = outside - taken or outside or frozenset(placement.vcpus)
+    beside = frozenset(
+        number for core in topology.cores if pool.intersection(core.cpus) for number in core.cpus if number not in pool
+    )
+    others = outside - beside - taken or outside - taken or outside or frozenset(placement.vcpus)
     assert request_.isolate_emulator or placement.emulator == others
     assert {index: topology.node_of(number) for index, number in enumerate(placement.vcpus)} == {
         index: node for node, indexes in placement.cells for index in indexes
