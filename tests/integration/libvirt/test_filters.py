@@ -93,6 +93,10 @@ def test_values(bed: Bed) -> None:
         ("{{ '^0' | rtvirt.core.cpuset(universe=[0, 1]) }}", [1]),
         ("{{ '' | rtvirt.core.cpuset }}", []),
         (
+            "{{ ({'kernel_cmdline': {'args': ['a=b']}} | rtvirt.core.machine_config('rt'))[0].spec.kernelArguments }}",
+            ["a=b"],
+        ),
+        (
             "{{ ({'name': 'a', 'cloud_init': {'users': [{'expiredate': date}]}} | rtvirt.core.manifest) is mapping }}",
             True,
         ),
@@ -116,6 +120,8 @@ MISTAKES = {
     "{{ none | rtvirt.core.cpuset }}": "neither text nor a list",
     "{{ '1' | rtvirt.core.cpuset('hex') }}": "write list, ranges or mask",
     "{{ 'x' | rtvirt.core.manifest }}": "a mapping",
+    "{{ 'x' | rtvirt.core.machine_config }}": "a mapping",
+    "{{ {'nested_kvm': {}} | rtvirt.core.machine_config(vendor='x') }}": "vendor: is 'x'",
     "{{ [{'name': 'a'}] | rtvirt.core.manifest }}": "is a list: write a mapping of libvirt_vm's options, one by one",
     "{{ '^0' | rtvirt.core.cpuset(universe=['0', '1']) }}": "is not a CPU number",
     "{{ '^0' | rtvirt.core.cpuset(universe=1) }}": "neither text nor a list",
