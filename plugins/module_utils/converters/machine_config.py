@@ -140,7 +140,8 @@ def _check_pools(given: dict[str, t.Any]) -> t.Iterator[Problem]:
             yield Problem(f"{at}.size", f"is {pool.get('size')!r}: write a size of pages such as 2M or 1G")
         for key in ("count", "node"):
             value = pool.get(key)
-            if (type(value) is not int or value < 0) and (key, value) != ("node", None):
+            is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            if not is_number and (key, value) != ("node", None):
                 yield Problem(f"{at}.{key}", f"is {value!r}: write a number, 0 or more")
         place = (pool.get("size"), pool.get("node"))
         if place in seen:

@@ -120,7 +120,7 @@ MISTAKES = {
     "{{ none | rtvirt.core.cpuset }}": "neither text nor a list",
     "{{ '1' | rtvirt.core.cpuset('hex') }}": "write list, ranges or mask",
     "{{ 'x' | rtvirt.core.manifest }}": "a mapping",
-    "{{ 'x' | rtvirt.core.machine_config }}": "a mapping",
+    "{{ 'x' | rtvirt.core.machine_config }}": "no mapping: write a declaration",
     "{{ {'nested_kvm': {}} | rtvirt.core.machine_config(vendor='x') }}": "vendor: is 'x'",
     "{{ [{'name': 'a'}] | rtvirt.core.manifest }}": "is a list: write a mapping of libvirt_vm's options, one by one",
     "{{ '^0' | rtvirt.core.cpuset(universe=['0', '1']) }}": "is not a CPU number",
