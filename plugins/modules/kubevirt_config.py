@@ -180,14 +180,11 @@ certificates:
   sample: {ca: {duration: 48h0m0s, renewBefore: 24h0m0s}, server: {duration: 24h0m0s, renewBefore: 12h0m0s}}
 """
 
-import re
 import time
 import typing as t
 from dataclasses import replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import (
-    DeclarationError,
-    Problem,
     RtvirtError,
     WaitError,
 )
@@ -197,13 +194,13 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authenticati
     access_from,
     secrets_of,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.certificates import check_times
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import (
-    DEVICES,
     Declared,
     KubeVirt,
-    seconds_of,
     wanted,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration_options import declared_from
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.hyperconverged import (
     PATCHES,
     VERSIONS,
@@ -245,117 +242,10 @@ ARGUMENTS: dict[str, t.Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
-_GATE = re.compile(r"[A-Z][A-Za-z0-9]*")
-_SELECTOR = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
-_RESOURCE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?")
-
-#: Options -> KubeVirt's fields.
-_TIME_KEYS = {"duration": "duration", "renew_before": "renewBefore"}
-
-#: Seconds. Shorter certificates overload the system (document B, 8.14.3).
-_SHORTEST = 600
-
 _CONFLICTS = 5
 
 #: Seconds between two looks at the KubeVirt resource.
 _INTERVAL = 0.5
-
-
-def check_options(params: t.Mapping[str, t.Any]) -> None:
-    """:raises DeclarationError: for gates, plugins and seconds that are none."""
-    problems = [
-        Problem(f"bindings.{name}", f"is {one!r}: write a mapping, with sidecarImage or the like")
-        for name, one in params["bindings"].items()
-        if not isinstance(one, dict) and params["state"] == "present"
-    ]
-    problems += [
-        Problem(f"feature_gates[{index}]", f"is {gate!r}: write KubeVirt's name of a gate, such as HostDevices")
-        for index, gate in enumerate(params["feature_gates"])
-        if not _GATE.fullmatch(gate)
-    ]
-    if params["wait_timeout"] < 0:
-        problems.append(Problem("wait_timeout", f"is {params['wait_timeout']}: write 0 or more seconds"))
-    if problems:
-        raise DeclarationError(problems)
-
-
-def devices_from(params: t.Mapping[str, t.Any]) -> dict[str, list[dict[str, t.Any]]]:
-    """The declared devices in KubeVirt's words.
-
-    :raises DeclarationError: for selectors and names that are none, and devices that stand twice.
-    """
-    problems: list[Problem] = []
-    found: dict[str, list[dict[str, t.Any]]] = {}
-    for option, selector, key in (
-        ("pci_host_devices", "pci_device_selector", "pciHostDevices"),
-        ("mediated_devices", "mdev_name_selector", "mediatedDevices"),
-    ):
-        seen: set[str] = set()
-        for index, one in enumerate(params[option]):
-            at, name = f"{option}[{index}]", one[selector]
-            if key == "pciHostDevices" and not _SELECTOR.fullmatch(name):
-                problems.append(Problem(f"{at}.{selector}", f"is {name!r}: write vendor and device, such as 10DE:1DB6"))
-            if not _RESOURCE_NAME.fullmatch(one["resource_name"]):
-                message = f"is {one['resource_name']!r}: write a vendor's domain and a name, such as nvidia.com/TU104GL"
-                problems.append(Problem(f"{at}.resource_name", message))
-            if name.upper() in seen:
-                problems.append(Problem(f"{at}.{selector}", f"{name} stands twice: leave one out"))
-            seen.add(name.upper())
-        found[key] = [
-            {
-                DEVICES[key]: one[selector],
-                "resourceName": one["resource_name"],
-                **({"externalResourceProvider": True} if one["external_resource_provider"] else {}),
-            }
-            for one in params[option]
-        ]
-    if problems:
-        raise DeclarationError(problems)
-    return found
-
-
-def certificates_from(params: t.Mapping[str, t.Any]) -> dict[str, dict[str, str]]:
-    """The declared times in KubeVirt's words.
-
-    :raises DeclarationError: for what is no duration, or too short; and with O(state=absent).
-    """
-    declared = params["certificates"] or {}
-    found = {
-        part: {key: times[option] for option, key in _TIME_KEYS.items() if times[option] is not None}
-        for part, times in declared.items()
-        if times is not None
-    }
-    problems = []
-    for part, times in found.items():
-        for option, key in _TIME_KEYS.items():
-            seconds = seconds_of(times.get(key, "10m"))
-            if seconds is None or seconds < _SHORTEST:
-                message = f"is {times[key]!r}: write a duration of 10 minutes or more, such as 24h0m0s"
-                problems.append(Problem(f"certificates.{part}.{option}", message))
-    if found and params["state"] == "absent":
-        problems.append(Problem("certificates", "cannot be taken away: leave it out, or write other durations"))
-    if problems:
-        raise DeclarationError(problems)
-    return found
-
-
-def check_times(certificates: t.Mapping[str, t.Mapping[str, str]]) -> None:
-    """:raises DeclarationError: for times that do not fit each other, as they will be."""
-
-    def seconds(part: str, key: str) -> t.Any:
-        return seconds_of(certificates.get(part, {}).get(key, ""))
-
-    problems = [
-        Problem(f"certificates.{part}.{option}", f"is more than {limit}: write that or less")
-        for part, option, key, limit, most in (
-            ("ca", "renew_before", "renewBefore", "the CA's duration", seconds("ca", "duration")),
-            ("server", "duration", "duration", "the CA's duration", seconds("ca", "duration")),
-            ("server", "renew_before", "renewBefore", "the servers' duration", seconds("server", "duration")),
-        )
-        if None not in (most, seconds(part, key)) and seconds(part, key) > most
-    ]
-    if problems:
-        raise DeclarationError(problems)
 
 
 def find_kubevirt(session: Session) -> KubeVirt:
@@ -395,7 +285,8 @@ def brought(session: Session, declared: Declared) -> tuple[KubeVirt | HyperConve
         home = find_home(session)
         now = home.configured()
         target = wanted(now, home.needed(declared))
-        check_times(target.certificates)
+        if declared.certificates:
+            check_times(target.certificates)
         if target == now:
             return home, home
         metadata = home.resource["metadata"]
@@ -421,10 +312,7 @@ def wait(session: Session, declared: Declared, seconds: int) -> None:
 
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    check_options(params)
-    devices, certificates = devices_from(params), certificates_from(params)
-    absent = params["state"] == "absent"
-    declared = Declared(params["feature_gates"], params["bindings"], devices, certificates, absent)
+    declared = declared_from(params)
     with Session(access_from(params), dry_run=check_mode) as session:
         home, changed = brought(session, declared)
         before, after = shown(home), shown(changed)

@@ -9,12 +9,16 @@ Where HyperConverged keeps the KubeVirt resource, its own has it instead: ``hype
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass
-from fractions import Fraction
 
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.certificates import (
+    Times,
+    merged,
+    read_times,
+    with_times,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import compare, merge_patch
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
@@ -24,26 +28,18 @@ __all__ = [
     "Configured",
     "Declared",
     "KubeVirt",
-    "certificates_at",
     "patch_of",
     "put",
-    "put_certificates",
-    "seconds_of",
     "wanted",
 ]
 
 Device = t.Mapping[str, t.Any]
-Certificates = t.Mapping[str, t.Mapping[str, str]]
 
 #: Lists of ``permittedHostDevices`` -> what tells their items apart.
 DEVICES = {"pciHostDevices": "pciVendorSelector", "mediatedDevices": "mdevNameSelector"}
 
 _GATES = ("featureGates", "disabledFeatureGates")
 _CERTIFICATES = ("certificateRotateStrategy", "selfSigned")
-
-_UNITS = {"h": Fraction(3600), "m": Fraction(60), "s": Fraction(1)}
-_UNITS.update({"ms": Fraction("1e-3"), "us": Fraction("1e-6"), "ns": Fraction("1e-9")})
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)")
 
 
 class Configured(t.NamedTuple):
@@ -60,7 +56,7 @@ class Configured(t.NamedTuple):
     disabled: list[str]
     bindings: dict[str, dict[str, t.Any]]
     devices: dict[str, list[dict[str, t.Any]]]
-    certificates: Certificates
+    certificates: Times
 
 
 class Declared(t.NamedTuple):
@@ -69,7 +65,7 @@ class Declared(t.NamedTuple):
     gates: t.Sequence[str]
     bindings: dict[str, dict[str, t.Any]]
     devices: t.Mapping[str, t.Sequence[Device]]
-    certificates: Certificates
+    certificates: Times
     absent: bool = False
 
 
@@ -90,7 +86,7 @@ class KubeVirt:
         permitted = mapping_at(configuration, "permittedHostDevices")
         bindings = mapping_at(configuration, "network", "binding")
         devices = {key: list(permitted.get(key) or []) for key in DEVICES}
-        return Configured(on, off, bindings, devices, certificates_at(self.resource, *_CERTIFICATES))
+        return Configured(on, off, bindings, devices, read_times(mapping_at(self.resource, "spec", *_CERTIFICATES)))
 
     def needed(self, declared: Declared) -> Declared:
         """What of a declaration has to be set here: all of it."""
@@ -108,7 +104,8 @@ class KubeVirt:
         for key, items in wanted.devices.items():
             if items != now.devices[key]:
                 put(spec, ("configuration", "permittedHostDevices", key), items)
-        put_certificates(spec, _CERTIFICATES, now, wanted)
+        if wanted.certificates != now.certificates:
+            put(spec, _CERTIFICATES, merged(mapping_at(spec, *_CERTIFICATES), wanted.certificates))
         return patch_of(self.resource, {**self.resource, "spec": spec})
 
     def has(self, declared: Declared) -> bool:
@@ -140,31 +137,8 @@ def wanted(now: Configured, declared: Declared) -> Configured:
         [gate for gate in now.disabled if gate not in gates],
         {**now.bindings, **{name: one for name, one in bindings.items() if not _says(now.bindings.get(name), one)}},
         {key: _with(items, devices.get(key, ()), DEVICES[key]) for key, items in now.devices.items()},
-        _with_times(now.certificates, certificates),
+        with_times(now.certificates, certificates),
     )
-
-
-def seconds_of(duration: str) -> Fraction | None:
-    """Seconds of a duration as Go writes it (``48h0m0s``), None for what is none."""
-    parts = _DURATION.findall(duration)
-    if not parts or "".join(number + unit for number, unit in parts) != duration:
-        return None
-    return sum((Fraction(number) * _UNITS[unit] for number, unit in parts), Fraction(0))
-
-
-def certificates_at(resource: dict[str, t.Any], *place: str) -> Certificates:
-    return {
-        part: {key: times[key] for key in ("duration", "renewBefore") if key in times}
-        for part in ("ca", "server")
-        if (times := mapping_at(resource, "spec", *place, part))
-    }
-
-
-def put_certificates(spec: dict[str, t.Any], place: tuple[str, ...], now: Configured, wanted: Configured) -> None:
-    for part, times in wanted.certificates.items():
-        for key, duration in times.items():
-            if now.certificates.get(part, {}).get(key) != duration:
-                put(spec, (*place, part, key), duration)
 
 
 def put(spec: dict[str, t.Any], place: tuple[str, ...], value: t.Any) -> None:
@@ -172,17 +146,6 @@ def put(spec: dict[str, t.Any], place: tuple[str, ...], value: t.Any) -> None:
     for step in place[:-1]:
         spec = spec.setdefault(step, {})
     spec[place[-1]] = value
-
-
-def _with_times(now: Certificates, declared: Certificates) -> Certificates:
-    """Times that say the same stay as they are written: 48h and 48h0m0s."""
-
-    def kept(part: str, key: str, duration: str) -> str:
-        before = now.get(part, {}).get(key)
-        return before if before is not None and seconds_of(before) == seconds_of(duration) else duration
-
-    times = {part: {key: kept(part, key, one) for key, one in given.items()} for part, given in declared.items()}
-    return {part: {**now.get(part, {}), **times.get(part, {})} for part in dict.fromkeys((*now, *times))}
 
 
 def _says(binding: dict[str, t.Any] | None, declared: dict[str, t.Any]) -> bool:

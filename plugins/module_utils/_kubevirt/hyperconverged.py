@@ -17,15 +17,14 @@ from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.certificates import merged, read_times
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import (
     DEVICES,
     Configured,
     Declared,
     KubeVirt,
-    certificates_at,
     patch_of,
     put,
-    put_certificates,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
@@ -97,11 +96,9 @@ class HyperConverged:
         # One of its own that it does not mention is as it is by default.
         asked = [gate for gate in _OWN_GATES if own.get(_own(gate), gate in on)]
         asked += [str(one.get("value")) for one in self._operations() if one == _addition(one.get("value"))]
-        *places, certificates = _PLACES[self.version]
-        bindings, permitted = (mapping_at(self.resource, "spec", *place) for place in places)
+        bindings, permitted, times = (mapping_at(self.resource, "spec", *place) for place in _PLACES[self.version])
         devices = {key: [_renamed(one, _SELECTOR, DEVICES[key]) for one in permitted.get(key) or []] for key in DEVICES}
-        times = certificates_at(self.resource, *certificates)
-        return Configured(list(dict.fromkeys(asked)), [], bindings, devices, times)
+        return Configured(list(dict.fromkeys(asked)), [], bindings, devices, read_times(times))
 
     def needed(self, declared: Declared) -> Declared:
         """What of a declaration has to be set here: not the gates that KubeVirt has on without it.
@@ -136,7 +133,8 @@ class HyperConverged:
             if items != now.devices[key]:
                 written = [_renamed(one, DEVICES["pciHostDevices"], _SELECTOR) for one in items]
                 put(spec, (*permitted, key), written)
-        put_certificates(spec, certificates, now, wanted)
+        if wanted.certificates != now.certificates:
+            put(spec, certificates, merged(mapping_at(spec, *certificates), wanted.certificates))
         self._switch(
             after,
             on=[gate for gate in wanted.gates if gate not in now.gates],

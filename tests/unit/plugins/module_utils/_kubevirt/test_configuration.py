@@ -11,10 +11,10 @@ import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import networks
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.certificates import seconds_of
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import (
     Declared,
     KubeVirt,
-    seconds_of,
     wanted,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.hyperconverged import (
