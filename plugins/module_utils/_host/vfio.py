@@ -20,6 +20,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._host.device_use import uses_of
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import Device, in_the_way, read_devices
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ID
 
 __all__ = [
     "VFIO",
@@ -39,7 +40,6 @@ _PATIENCE = 5.0
 
 #: A domain has more than four digits where a controller of Intel's (VMD) makes one of its own.
 _ADDRESS = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 _CLASS = re.compile(r"[0-9a-f]{2}(?:[0-9a-f]{2}){0,2}")
 
 
@@ -59,7 +59,7 @@ class Selector:
     def problems(self) -> t.Iterator[Problem]:
         for name, pattern, example in (
             ("address", _ADDRESS, "0000:03:00.0"),
-            ("id", _ID, "8086:10d3"),
+            ("id", PCI_ID, "8086:10d3"),
             ("class_code", _CLASS, "0200"),
         ):
             value = getattr(self, name)

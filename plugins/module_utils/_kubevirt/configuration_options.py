@@ -13,11 +13,11 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.certificates import seconds_of
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import DEVICES, Declared
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ID
 
 __all__ = ["declared_from"]
 
 _GATE = re.compile(r"[A-Z][A-Za-z0-9]*")
-_SELECTOR = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
 _RESOURCE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?")
 
 #: KubeVirt's lists of devices -> the option, and what tells its items apart.
@@ -85,7 +85,7 @@ def _device_problems(option: str, devices: list[dict[str, t.Any]], selector: str
     seen: set[str] = set()
     for index, one in enumerate(devices):
         at, name = f"{option}[{index}]", one[selector]
-        if option == "pci_host_devices" and not _SELECTOR.fullmatch(name):
+        if option == "pci_host_devices" and not PCI_ID.fullmatch(name):
             yield Problem(f"{at}.{selector}", f"is {name!r}: write vendor and device, such as 10DE:1DB6")
         if not _RESOURCE_NAME.fullmatch(one["resource_name"]):
             message = f"is {one['resource_name']!r}: write a vendor's domain and a name, such as nvidia.com/TU104GL"

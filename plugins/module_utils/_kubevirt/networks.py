@@ -91,9 +91,9 @@ def _check_kubevirt(session: Session, bindings: list[_Need], claims: list[_Need]
     registered = mapping_at(kubevirt, "spec", "configuration", "network", "binding")
     for need in bindings:
         if need.name not in registered:
-            there = f", which has {listed(sorted(registered)[:_TOLD])}" if registered else ""
-            remedy = f"register it in spec.configuration.network.binding of the KubeVirt resource{there}"
-            yield need.problem(f"this cluster has no binding plugin {need.name}: {remedy}")
+            there = f" (it has {', '.join(sorted(registered)[:_TOLD])})" if registered else ""
+            remedy = "register it by rtvirt.core.kubevirt_config"
+            yield need.problem(f"this cluster has no binding plugin {need.name}{there}: {remedy}")
     lacking = _gate(kubevirt)
     for need in claims if lacking else ():
         yield need.problem(lacking)
@@ -109,8 +109,7 @@ def _gate(kubevirt: dict[str, t.Any]) -> str:
     developer = mapping_at(kubevirt, "spec", "configuration", "developerConfiguration")
     is_on = _GATE in (developer.get("featureGates") or [])
     if not is_on and (release == _SINCE or _GATE in (developer.get("disabledFeatureGates") or [])):
-        where = "spec.configuration.developerConfiguration.featureGates of the KubeVirt resource"
-        return f"needs KubeVirt's feature gate {_GATE}, which is off: add it to {where}"
+        return f"needs KubeVirt's feature gate {_GATE}, which is off: turn it on by rtvirt.core.kubevirt_config"
     return ""
 
 

@@ -17,15 +17,16 @@ import urllib.parse
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ID
 
 __all__ = ["KERNEL_ARGUMENTS", "machine_config"]
 
-#: What the IOMMU is turned on by, by the CPUs' vendor. AMD's is on where the firmware has it on.
+#: What the IOMMU is turned on by, by the CPUs' vendor. AMD's is on where the firmware has it
+#: on: there is no amd_iommu=on.
 KERNEL_ARGUMENTS = {"intel": ["intel_iommu=on", "iommu=pt"], "amd": ["iommu=pt"], "arm": ["iommu.passthrough=1"]}
 
 _IGNITION = "3.2.0"
 _MODE = 0o644
-_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 _SIZE = re.compile(r"\d+[kMG]")
 _ROLE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
@@ -163,7 +164,7 @@ def _check_devices(given: dict[str, t.Any] | None) -> t.Iterator[Problem]:
         at = f"iommu_vfio.devices[{index}]"
         if not isinstance(device, dict) or {key for key, value in device.items() if value is not None} != {"id"}:
             yield Problem(at, f"is {device!r}: write id alone, as addresses and drivers are a node's own")
-        elif not _ID.fullmatch(str(device["id"]).lower()):
+        elif not PCI_ID.fullmatch(str(device["id"])):
             yield Problem(f"{at}.id", f"is {device['id']!r}: write vendor and device, such as 10de:1eb8")
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "API_VERSION",
     "NAMED_LISTS",
     "PCI_ADDRESS",
+    "PCI_ID",
     "POD",
     "Manifest",
     "domain_name",
@@ -119,6 +120,9 @@ NAMED_LISTS = ("disks", "interfaces", "volumes", "networks", "host_devices", "gp
 
 #: A host's PCI address as lspci -D writes it; the domain may be left out.
 PCI_ADDRESS = re.compile(r"^(?:([0-9a-fA-F]{4}):)?([0-9a-fA-F]{2}):([01][0-9a-fA-F])\.([0-7])$")
+
+#: Vendor and device of a PCI device, as lspci -n writes them.
+PCI_ID = re.compile(r"^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$")
 
 _CLOUD_INIT_NAME = "cloudinit"
 

@@ -103,7 +103,7 @@ def test_without_the_gate_it_is_named(bed: Bed, configuration: Configuration) ->
         text = refused(check=check, **bed.bare(**CLAIM))
         assert text.startswith("interfaces[0].network.resourceClaim.claimName")
         assert f"needs KubeVirt's feature gate {GATE}, which is off" in text
-        assert "spec.configuration.developerConfiguration.featureGates" in text
+        assert "turn it on by rtvirt.core.kubevirt_config" in text
     assert bed.names() == []
     # The server's own refusal, which comes without the look.
     assert NOT_ENABLED in configuration.refusal()
@@ -113,13 +113,12 @@ def test_a_plugin_that_is_not_registered_is_named(bed: Bed, configuration: Confi
     configuration.set(gate=True)
     text = refused(**bed.bare(**CLAIM))
     assert text.startswith("interfaces[0].vhostuser (spec.template.spec.domain.devices.interfaces[0].binding): ")
-    assert "this cluster has no binding plugin vhostuser: register it in spec.configuration.network.binding" in text
+    assert "this cluster has no binding plugin vhostuser: register it by rtvirt.core.kubevirt_config" in text
     configuration.set(gate=True, bindings=["passt", "vhostuser"])
     own = {**BOUND, "binding": {"name": "vdpa"}, "network": CLAIM["interfaces"][0]["network"]}
     text = refused(**bed.bare(**{**CLAIM, "interfaces": [own]}))
     assert text.startswith("interfaces[0].binding (")
-    assert "no binding plugin vdpa" in text
-    assert text.endswith("which has passt or vhostuser")
+    assert "no binding plugin vdpa (it has passt, vhostuser): register it" in text
     assert bed.names() == []
 
 

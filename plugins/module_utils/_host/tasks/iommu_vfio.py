@@ -15,6 +15,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.task import Planned, Result, diff_of, difference
 from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio import VFIO, Selector
 from ansible_collections.rtvirt.core.plugins.module_utils._host.vfio_plan import VfioPlan, apply_vfio, plan_vfio
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.machine_config import KERNEL_ARGUMENTS
 
 ARGUMENTS: dict[str, t.Any] = {
     "devices": {
@@ -30,9 +31,6 @@ ARGUMENTS: dict[str, t.Any] = {
 #: DPDK's Linux guide, "Bifurcated Driver": DPDK works beside these, and needs no binding.
 _BIFURCATED = ("mlx4_core", "mlx5_core")
 
-#: AMD's IOMMU is in use where the firmware has it on: there is no amd_iommu=on.
-_KERNEL_ARGS = {"intel": ["intel_iommu=on", "iommu=pt"], "arm": ["iommu.passthrough=1"]}
-
 
 def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
     """:raises DeclarationError: for devices that are not there, or that the host needs."""
@@ -46,7 +44,7 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
         for index, one in enumerate(declared)
     ]
     planned = plan_vfio(host, selectors, params["method"])
-    own = _KERNEL_ARGS.get(read_features(host).vendor, ["iommu=pt"]) if declared else []
+    own = KERNEL_ARGUMENTS.get(read_features(host).vendor, ["iommu=pt"]) if declared else []
     remarks = [
         f"{device.address}: DPDK and {driver} share a card, and bound to vfio-pci it is for one virtual machine alone"
         for device in planned.devices

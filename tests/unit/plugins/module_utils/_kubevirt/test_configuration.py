@@ -213,7 +213,7 @@ def test_a_gate_that_was_set_by_its_annotation_and_has_one_of_its_own() -> None:
     ("resource", "told"),
     [
         (kubevirt(), f"needs KubeVirt's feature gate {GATE}"),
-        (kubevirt(gates("HostDisk")), "featureGates of the KubeVirt resource"),
+        (kubevirt(gates("HostDisk")), "which is off: turn it on by rtvirt.core.kubevirt_config"),
         (kubevirt(gates(GATE)), ""),
         (kubevirt(gates(off=[GATE])), "which is off"),
         # Where it is on and off, KubeVirt has it on.
