@@ -7,10 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kubevirt_config
-short_description: Turn on KubeVirt's feature gates, register its binding plugins, permit host devices
+short_description: Turn on KubeVirt's feature gates, register binding plugins, permit host devices, make virtual GPUs
 description:
-  - Brings feature gates, network binding plugins and permitted host devices in a cluster's configuration of KubeVirt
-    to what is declared, by one merge patch of the KubeVirt resource, and none where nothing differs.
+  - Brings feature gates, network binding plugins, permitted host devices and the types of mediated devices in a
+    cluster's configuration of KubeVirt to what is declared, by one merge patch of the KubeVirt resource, and none where
+    nothing differs.
   - How long certificates last can be set too. All other gates, plugins, devices and settings stay as they are.
   - Where HyperConverged (OpenShift Virtualization) keeps the KubeVirt resource, its own resource is patched instead, as
     it would undo any other change. The task then waits until KubeVirt has what is declared.
@@ -74,6 +75,26 @@ options:
         description: Whether a device plugin of others allocates it.
         type: bool
         default: false
+  mediated_device_types:
+    description:
+      - Types of mediated devices, such as virtual GPUs, that KubeVirt makes on nodes with cards that can. It makes as
+        many as fit, and removes those of other types. VMs are given them by O(mediated_devices).
+      - An item is declared as a whole. With O(state=absent) the selectors count.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      types:
+        description:
+          - The types, by their names in C(mdev_supported_types), such as V(nvidia-222).
+        type: list
+        elements: str
+        default: []
+      node_selector:
+        description:
+          - Labels of the nodes. Without it the item is for all nodes that no other item means.
+        type: dict
+        default: {}
   certificates:
     description:
       - How long the certificates last that KubeVirt makes for itself, by durations such as V(48h0m0s), of 10 minutes or
@@ -102,7 +123,7 @@ options:
     type: int
     default: 120
   state:
-    description: V(absent) takes away the gates, plugins and devices that are declared.
+    description: V(absent) takes away the gates, plugins, devices and types that are declared.
     type: str
     choices: [present, absent]
     default: present
@@ -142,6 +163,17 @@ EXAMPLES = r"""
         resource_name: intel.com/qat
         external_resource_provider: true
 
+- name: Have virtual GPUs made, and let VMs have them
+  rtvirt.core.kubevirt_config:
+    mediated_device_types:
+      - types: [nvidia-222]
+      - node_selector:
+          kubernetes.io/hostname: worker-3
+        types: [nvidia-228]
+    mediated_devices:
+      - mdev_name_selector: GRID T4-1Q
+        resource_name: nvidia.com/GRID_T4-1Q
+
 - name: Have new certificates more often
   rtvirt.core.kubevirt_config:
     certificates:
@@ -173,6 +205,12 @@ mediated_devices:
   elements: dict
   returned: always
   sample: []
+mediated_device_types:
+  description: The types of mediated devices that nodes are to make now, as KubeVirt writes them.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{nodeSelector: {}, mediatedDeviceTypes: [nvidia-222]}]
 certificates:
   description: How long certificates last, as far as it is set.
   type: dict
@@ -233,6 +271,15 @@ ARGUMENTS: dict[str, t.Any] = {
         "elements": "dict",
         "default": [],
         "options": {"mdev_name_selector": {"type": "str", "required": True}, **_RESOURCE},
+    },
+    "mediated_device_types": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "types": {"type": "list", "elements": "str", "default": []},
+            "node_selector": {"type": "dict", "default": {}},
+        },
     },
     "certificates": {
         "type": "dict",
@@ -316,10 +363,10 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
     with Session(access_from(params), dry_run=check_mode) as session:
         home, changed = brought(session, declared)
         before, after = shown(home), shown(changed)
-        warnings: list[str] = []
+        warnings = idle_types(home, declared)
         others: list[str] = []
         if isinstance(home, HyperConverged):
-            warnings = remarks(before, after)
+            warnings += remarks(before, after)
             others = [gate for gate in home.kubevirt.configured().gates if gate not in before["gates"]]
             settled = before == after and home.kubevirt.has(declared)
             if params["wait_timeout"] and not check_mode and not settled:
@@ -330,6 +377,7 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
         "bindings": after["bindings"],
         "pci_host_devices": after["devices"]["pciHostDevices"],
         "mediated_devices": after["devices"]["mediatedDevices"],
+        "mediated_device_types": after["types"],
         "certificates": after["certificates"],
         "warnings": warnings,
         "diff": [{"before": before, "after": after}] if before != after else [],
@@ -341,6 +389,14 @@ def shown(home: KubeVirt | HyperConverged) -> dict[str, t.Any]:
     configured = home.configured()
     permitted = {key: [one for one in items if not one.get("disabled")] for key, items in configured.devices.items()}
     return configured._replace(devices=permitted)._asdict()
+
+
+def idle_types(home: KubeVirt | HyperConverged, declared: Declared) -> list[str]:
+    kubevirt = home.kubevirt if isinstance(home, HyperConverged) else home
+    if not declared.types or declared.absent or kubevirt.makes_mediated_devices:
+        return []
+    remedy = "see mediatedDevicesConfiguration.enabled, and the gate DisableMDEVConfiguration"
+    return [f"KubeVirt is told to leave mediated devices alone, and makes none: {remedy}"]
 
 
 def remarks(before: dict[str, t.Any], after: dict[str, t.Any]) -> list[str]:

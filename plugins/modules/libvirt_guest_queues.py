@@ -113,10 +113,9 @@ irqbalance:
 import dataclasses
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, queues
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import queues
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import CONNECTION, connected
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.guest_programs import Guest
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.guest import PROGRAMS, Guest, running
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 
 ARGUMENTS: dict[str, t.Any] = {
@@ -127,21 +126,11 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-def running(connection: t.Any, name: str) -> domains.Domain:
-    """:raises DeclarationError: for a VM that is not there, or does not run."""
-    handle = domains.handles_by_name(connection).get(name)
-    domain = None if handle is None else domains.observe(handle)
-    if domain is None or domain.power != "running":
-        message = f"there is no VM {name!r}" if domain is None else f"{name} is {domain.state}, and its agent is asked"
-        raise DeclarationError([Problem("name", f"{message}: write one that runs")])
-    return domain
-
-
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     with connected(params["uri"]) as connection:
         domain = running(connection, params["name"])
         chosen = queues.select(t.cast(t.Any, domain.running), params["interfaces"], params["queues"])
-        guest = Guest(domain.handle)
+        guest = Guest(domain.handle, "run programs", PROGRAMS)
         before = queues.read_channels(guest, chosen)
         wanted = [dataclasses.replace(one, used=params["queues"] or one.most) for one in before]
         after = wanted if check_mode else apply(guest, before, wanted)

@@ -20,6 +20,13 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.certificates
     with_times,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison import compare, merge_patch
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.mediated_types import (
+    NodeTypes,
+    read_types,
+    with_types,
+    without_types,
+    written,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
@@ -30,6 +37,7 @@ __all__ = [
     "KubeVirt",
     "patch_of",
     "put",
+    "put_types",
     "wanted",
 ]
 
@@ -39,6 +47,7 @@ Device = t.Mapping[str, t.Any]
 DEVICES = {"pciHostDevices": "pciVendorSelector", "mediatedDevices": "mdevNameSelector"}
 
 _GATES = ("featureGates", "disabledFeatureGates")
+_TYPES = ("configuration", "mediatedDevicesConfiguration")
 _CERTIFICATES = ("certificateRotateStrategy", "selfSigned")
 
 
@@ -49,6 +58,7 @@ class Configured(t.NamedTuple):
     :ivar disabled: those that are listed as off. KubeVirt takes none that is in both lists.
     :ivar bindings: network binding plugins by their names.
     :ivar devices: items of :data:`DEVICES`. Of HyperConverged's lists, one may be ``disabled``, and is not permitted.
+    :ivar types: of mediated devices that are made on nodes.
     :ivar certificates: ``duration`` and ``renewBefore`` of ``ca`` and ``server``, as far as they are set.
     """
 
@@ -56,6 +66,7 @@ class Configured(t.NamedTuple):
     disabled: list[str]
     bindings: dict[str, dict[str, t.Any]]
     devices: dict[str, list[dict[str, t.Any]]]
+    types: list[NodeTypes]
     certificates: Times
 
 
@@ -65,6 +76,7 @@ class Declared(t.NamedTuple):
     gates: t.Sequence[str]
     bindings: dict[str, dict[str, t.Any]]
     devices: t.Mapping[str, t.Sequence[Device]]
+    types: t.Sequence[NodeTypes]
     certificates: Times
     absent: bool = False
 
@@ -86,7 +98,14 @@ class KubeVirt:
         permitted = mapping_at(configuration, "permittedHostDevices")
         bindings = mapping_at(configuration, "network", "binding")
         devices = {key: list(permitted.get(key) or []) for key in DEVICES}
-        return Configured(on, off, bindings, devices, read_times(mapping_at(self.resource, "spec", *_CERTIFICATES)))
+        types, times = (mapping_at(self.resource, "spec", *place) for place in (_TYPES, _CERTIFICATES))
+        return Configured(on, off, bindings, devices, read_types(types), read_times(times))
+
+    @property
+    def makes_mediated_devices(self) -> bool:
+        """Whether it makes those that are declared: it can be told not to, by a gate before KubeVirt 1.7."""
+        types = mapping_at(self.resource, "spec", *_TYPES)
+        return types.get("enabled", True) and "DisableMDEVConfiguration" not in self.configured().gates
 
     def needed(self, declared: Declared) -> Declared:
         """What of a declaration has to be set here: all of it."""
@@ -104,6 +123,8 @@ class KubeVirt:
         for key, items in wanted.devices.items():
             if items != now.devices[key]:
                 put(spec, ("configuration", "permittedHostDevices", key), items)
+        if wanted.types != now.types:
+            put_types(spec, _TYPES, wanted.types)
         if wanted.certificates != now.certificates:
             put(spec, _CERTIFICATES, merged(mapping_at(spec, *_CERTIFICATES), wanted.certificates))
         return patch_of(self.resource, {**self.resource, "spec": spec})
@@ -123,13 +144,14 @@ def patch_of(before: dict[str, t.Any], after: dict[str, t.Any]) -> dict[str, t.A
 
 def wanted(now: Configured, declared: Declared) -> Configured:
     """A configuration with what is declared. What others have set stays."""
-    gates, bindings, devices, certificates, absent = declared
+    gates, bindings, devices, types, certificates, absent = declared
     if absent:
         return Configured(
             [gate for gate in now.gates if gate not in gates],
             now.disabled,
             {name: one for name, one in now.bindings.items() if name not in bindings},
             {key: _without(items, devices.get(key, ()), DEVICES[key]) for key, items in now.devices.items()},
+            without_types(now.types, types),
             now.certificates,
         )
     return Configured(
@@ -137,6 +159,7 @@ def wanted(now: Configured, declared: Declared) -> Configured:
         [gate for gate in now.disabled if gate not in gates],
         {**now.bindings, **{name: one for name, one in bindings.items() if not _says(now.bindings.get(name), one)}},
         {key: _with(items, devices.get(key, ()), DEVICES[key]) for key, items in now.devices.items()},
+        with_types(now.types, types),
         with_times(now.certificates, certificates),
     )
 
@@ -146,6 +169,15 @@ def put(spec: dict[str, t.Any], place: tuple[str, ...], value: t.Any) -> None:
     for step in place[:-1]:
         spec = spec.setdefault(step, {})
     spec[place[-1]] = value
+
+
+def put_types(spec: dict[str, t.Any], place: tuple[str, ...], types: t.Iterable[NodeTypes]) -> None:
+    """Write types of mediated devices into a tree. An empty mapping would be refused by HyperConverged, and goes."""
+    after = written(mapping_at(spec, *place), types)
+    if after:
+        put(spec, place, after)
+    else:
+        del mapping_at(spec, *place[:-1])[place[-1]]
 
 
 def _says(binding: dict[str, t.Any] | None, declared: dict[str, t.Any]) -> bool:

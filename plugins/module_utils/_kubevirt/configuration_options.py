@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.certificates import seconds_of
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import DEVICES, Declared
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.mediated_types import NodeTypes
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ID
 
 __all__ = ["declared_from"]
@@ -53,7 +54,14 @@ def declared_from(params: t.Mapping[str, t.Any]) -> Declared:
         key: [_device(one, DEVICES[key], selector) for one in params[option]]
         for key, (option, selector) in _DEVICES.items()
     }
-    return Declared(params["feature_gates"], params["bindings"], devices, certificates, absent)
+    types = [
+        NodeTypes(
+            nodeSelector={key: str(value) for key, value in one["node_selector"].items()},
+            mediatedDeviceTypes=one["types"],
+        )
+        for one in params["mediated_device_types"]
+    ]
+    return Declared(params["feature_gates"], params["bindings"], devices, types, certificates, absent)
 
 
 def _device(given: t.Mapping[str, t.Any], key: str, selector: str) -> dict[str, t.Any]:
@@ -71,6 +79,12 @@ def _problems(params: t.Mapping[str, t.Any], *, absent: bool) -> t.Iterator[Prob
             yield Problem(f"bindings.{name}", f"is {binding!r}: write a mapping, with sidecarImage or the like")
     for option, selector in _DEVICES.values():
         yield from _device_problems(option, params[option], selector)
+    for index, one in enumerate(params["mediated_device_types"]):
+        at = f"mediated_device_types[{index}]"
+        if not one["types"] and not absent:
+            yield Problem(f"{at}.types", "is empty: write a card's types, such as nvidia-222, or state: absent")
+        if one["node_selector"] in [other["node_selector"] for other in params["mediated_device_types"][:index]]:
+            yield Problem(f"{at}.node_selector", "stands twice: write the types of the same nodes in one item")
     for part, times in (params["certificates"] or {}).items():
         for option in _TIMES:
             duration = (times or {}).get(option)

@@ -25,7 +25,9 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuratio
     KubeVirt,
     patch_of,
     put,
+    put_types,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.mediated_types import read_types
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
@@ -37,10 +39,11 @@ PATCHES = "kubevirt.kubevirt.io/jsonpatch"
 VERSIONS = ("hco.kubevirt.io/v1beta1", "hco.kubevirt.io/v1")
 
 _PLACES = {
-    VERSIONS[0]: (("networkBinding",), ("permittedHostDevices",), ("certConfig",)),
+    VERSIONS[0]: (("networkBinding",), ("permittedHostDevices",), ("mediatedDevicesConfiguration",), ("certConfig",)),
     VERSIONS[1]: (
         ("networking", "networkBinding"),
         ("virtualization", "permittedHostDevices"),
+        ("virtualization", "mediatedDevicesConfiguration"),
         ("security", "certConfig"),
     ),
 }
@@ -96,9 +99,11 @@ class HyperConverged:
         # One of its own that it does not mention is as it is by default.
         asked = [gate for gate in _OWN_GATES if own.get(_own(gate), gate in on)]
         asked += [str(one.get("value")) for one in self._operations() if one == _addition(one.get("value"))]
-        bindings, permitted, times = (mapping_at(self.resource, "spec", *place) for place in _PLACES[self.version])
+        bindings, permitted, types, times = (
+            mapping_at(self.resource, "spec", *place) for place in _PLACES[self.version]
+        )
         devices = {key: [_renamed(one, _SELECTOR, DEVICES[key]) for one in permitted.get(key) or []] for key in DEVICES}
-        return Configured(list(dict.fromkeys(asked)), [], bindings, devices, read_times(times))
+        return Configured(list(dict.fromkeys(asked)), [], bindings, devices, read_types(types), read_times(times))
 
     def needed(self, declared: Declared) -> Declared:
         """What of a declaration has to be set here: not the gates that KubeVirt has on without it.
@@ -126,13 +131,15 @@ class HyperConverged:
         now = self.configured()
         after = copied(self.resource)
         spec = after.setdefault("spec", {})
-        bindings, permitted, certificates = _PLACES[self.version]
+        bindings, permitted, types, certificates = _PLACES[self.version]
         if wanted.bindings != now.bindings:
             put(spec, bindings, wanted.bindings)
         for key, items in wanted.devices.items():
             if items != now.devices[key]:
                 written = [_renamed(one, DEVICES["pciHostDevices"], _SELECTOR) for one in items]
                 put(spec, (*permitted, key), written)
+        if wanted.types != now.types:
+            put_types(spec, types, wanted.types)
         if wanted.certificates != now.certificates:
             put(spec, certificates, merged(mapping_at(spec, *certificates), wanted.certificates))
         self._switch(

@@ -163,8 +163,10 @@ def _check_devices(spec: t.Mapping[str, t.Any], add: t.Callable[[Path, str], Non
             pci = full_address(device.get("pci") or "")
             if pci and not os.path.exists(f"/sys/bus/pci/devices/{pci}"):
                 add(("domain", "devices", kind, index, "pci"), f"this host has no PCI device {pci}")
-            if device.get("mdev") and not os.path.exists(f"/sys/bus/mdev/devices/{uuid.UUID(device['mdev'])}"):
-                add(("domain", "devices", kind, index, "mdev"), f"this host has no mediated device {device['mdev']}")
+            mdev = device.get("mdev")
+            if mdev and not os.path.exists(f"/sys/bus/mdev/devices/{uuid.UUID(mdev)}"):
+                message = f"this host has no mediated device {mdev}: the module mediated_devices makes it"
+                add(("domain", "devices", kind, index, "mdev"), message)
 
 
 def _check_sockets(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Path, str], None]) -> None:

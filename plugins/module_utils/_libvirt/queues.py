@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.guest_programs import Guest, Ran
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.guest import Guest, Ran
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
 
 __all__ = ["Channels", "Interface", "channels_of", "irqbalance", "read_channels", "select", "set_channels"]

@@ -47,6 +47,15 @@ _BINDINGS: Object = {
     "type": "object",
     "additionalProperties": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
 }
+_NODE_TYPES = _struct(
+    nodeSelector={"type": "object", "additionalProperties": {"type": "string"}},
+    mediatedDeviceTypes={"type": "array", "items": {"type": "string"}},
+)
+_TYPES: Object = {
+    **_struct(**_NODE_TYPES["properties"], nodeMediatedDeviceTypes={"type": "array", "items": _NODE_TYPES}),
+    # v1beta1 refuses it without.
+    "required": ["mediatedDeviceTypes"],
+}
 _TIMES = _struct(duration={"type": "string"}, renewBefore={"type": "string"})
 _CERTIFICATES = _struct(ca=_TIMES, server=_TIMES)
 _GATE = _struct(name={"type": "string"}, state={"type": "string", "enum": ["Enabled", "Disabled"]})
@@ -55,12 +64,13 @@ _SPECS: dict[str, Object] = {
     "v1beta1": _struct(
         networkBinding=_BINDINGS,
         permittedHostDevices=_DEVICES,
+        mediatedDevicesConfiguration=_TYPES,
         certConfig=_CERTIFICATES,
         featureGates=_struct(alignCPUs={"type": "boolean"}, downwardMetrics={"type": "boolean"}),
     ),
     "v1": _struct(
         networking=_struct(networkBinding=_BINDINGS),
-        virtualization=_struct(permittedHostDevices=_DEVICES),
+        virtualization=_struct(permittedHostDevices=_DEVICES, mediatedDevicesConfiguration=_TYPES),
         security=_struct(certConfig=_CERTIFICATES),
         featureGates={"type": "array", "items": _GATE},
     ),
@@ -93,6 +103,12 @@ class HyperConverged:
     def devices(self) -> Object:
         spec = self.read().get("spec", {})
         return (spec if self.version == "v1beta1" else spec.get("virtualization", {})).get("permittedHostDevices", {})
+
+    @property
+    def types(self) -> Object | None:
+        spec = self.read().get("spec", {})
+        part = spec if self.version == "v1beta1" else spec.get("virtualization", {})
+        return t.cast("Object | None", part.get("mediatedDevicesConfiguration"))
 
     @property
     def certificates(self) -> Object:
@@ -182,6 +198,9 @@ class HyperConverged:
             ]
             for key, devices in self.devices.items()
         }
+        configuration.pop("mediatedDevicesConfiguration", None)
+        if self.types is not None:
+            configuration["mediatedDevicesConfiguration"] = self.types
         for operation in self.patches:
             assert operation["path"] == "/spec/configuration/developerConfiguration/featureGates/-"
             gates.append(operation["value"])

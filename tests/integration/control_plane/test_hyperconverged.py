@@ -46,6 +46,10 @@ def test_all_is_set_in_its_resource_and_comes_to_kubevirt(bed: Bed, hyperconverg
         "bindings": {"vhostuser": PLUGIN},
         "pci_host_devices": [CARD],
         "mediated_devices": [SLICE],
+        "mediated_device_types": [
+            {"types": ["nvidia-222"]},
+            {"node_selector": {"gpu": "a40"}, "types": ["nvidia-558"]},
+        ],
     }
     with hyperconverged.working():
         for check in (True, False):
@@ -67,6 +71,10 @@ def test_all_is_set_in_its_resource_and_comes_to_kubevirt(bed: Bed, hyperconverg
             "pciHostDevices": [{"pciVendorSelector": "10DE:1DB6", "resourceName": "nvidia.com/GV100GL"}],
             "mediatedDevices": [{"mdevNameSelector": "GRID T4-1Q", "resourceName": "nvidia.com/GRID_T4-1Q"}],
         }
+        assert configuration["mediatedDevicesConfiguration"] == {
+            "mediatedDeviceTypes": ["nvidia-222"],
+            "nodeMediatedDeviceTypes": [{"nodeSelector": {"gpu": "a40"}, "mediatedDeviceTypes": ["nvidia-558"]}],
+        }
         with bed.audit.record() as recorded:
             result = CONFIG.run(**options)
         assert result["changed"] is False
@@ -79,6 +87,8 @@ def test_all_is_set_in_its_resource_and_comes_to_kubevirt(bed: Bed, hyperconverg
         assert configuration["developerConfiguration"]["featureGates"] == [FIXED_GATE]
         assert configuration["network"]["binding"] == FIXED_BINDING
         assert not any(configuration["permittedHostDevices"].values())
+        assert hyperconverged.types is None
+        assert "mediatedDevicesConfiguration" not in configuration
 
 
 def test_what_others_have_set_stays(bed: Bed, hyperconverged: HyperConverged) -> None:

@@ -201,6 +201,38 @@ def test_host_devices_are_permitted_and_no_more(bed: Bed, configuration: Configu
     assert configuration.read()["permittedHostDevices"]["pciHostDevices"] == [theirs]
 
 
+def test_mediated_devices_are_made_of_these_types(bed: Bed, configuration: Configuration) -> None:
+    theirs = {"nodeSelector": {"gpu": "t4"}, "mediatedDeviceTypes": ["nvidia-230"]}
+    before = {"enabled": False, "nodeMediatedDeviceTypes": [theirs]}
+    configuration.write({**configuration.read(), "mediatedDevicesConfiguration": before})
+    ours = [{"types": ["nvidia-222", "nvidia-228"]}, {"types": ["nvidia-558"], "node_selector": {"gpu": "a40"}}]
+    options = {**access(bed), "mediated_device_types": ours}
+    for check in (True, False):
+        result = CONFIG.run(check=check, **options)
+        assert result["changed"] is True
+        assert result["mediated_device_types"] == [
+            {"nodeSelector": {}, "mediatedDeviceTypes": ["nvidia-222", "nvidia-228"]},
+            theirs,
+            {"nodeSelector": {"gpu": "a40"}, "mediatedDeviceTypes": ["nvidia-558"]},
+        ]
+        assert "makes none: see mediatedDevicesConfiguration.enabled" in str(result["warnings"])
+    assert CONFIG.run(**options)["changed"] is False
+    assert configuration.read()["mediatedDevicesConfiguration"] == {
+        "enabled": False,
+        "mediatedDeviceTypes": ["nvidia-222", "nvidia-228"],
+        "nodeMediatedDeviceTypes": [theirs, {"nodeSelector": {"gpu": "a40"}, "mediatedDeviceTypes": ["nvidia-558"]}],
+    }
+    gone = {**access(bed), "mediated_device_types": [{}, {"node_selector": {"gpu": "a40"}}], "state": "absent"}
+    assert [CONFIG.run(**gone)["changed"] for _time in range(2)] == [True, False]
+    assert configuration.read()["mediatedDevicesConfiguration"] == before
+    with pytest.raises(TaskError) as refused:
+        CONFIG.run(**access(bed), mediated_device_types=[{"types": ["nvidia-222"]}, {}])
+    assert [problem["path"] for problem in refused.value.result["problems"]] == [
+        "mediated_device_types[1].types",
+        "mediated_device_types[1].node_selector",
+    ]
+
+
 def test_how_long_certificates_last(bed: Bed) -> None:
     path = f"{KUBEVIRT}/namespaces/kubevirt/kubevirts/kubevirt"
     times = {"ca": {"duration": "48h", "renew_before": "24h"}, "server": None}

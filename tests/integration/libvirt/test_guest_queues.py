@@ -66,3 +66,7 @@ def test_a_guest_that_cannot_be_asked(bed: Bed, boot: dict[str, t.Any]) -> None:
         TaskError, match=rf"^{name}: its guest agent may not run programs: allow guest-exec and guest-exec-status"
     ):
         queues(name=name)
+    with pytest.raises(
+        TaskError, match=rf"^{name}: its guest agent may not set passwords: allow guest-set-user-password in the guest"
+    ):
+        Module("libvirt_guest_password").run(name=name, password="s3cret")

@@ -26,6 +26,7 @@ from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host impor
     test_default_kernel,
     test_host,
     test_hugepages,
+    test_mediated_devices,
     test_nested_kvm,
     test_realtime,
     test_tuned,
@@ -257,6 +258,15 @@ def fed(options: Options, path: str, remedy: str, tree: Make = watched, kind: Ki
     return Row("watchdog", options, tree, path, kind, remedy)
 
 
+def virtual_gpus(root: Path) -> Tree:
+    return test_mediated_devices.Machine(root)
+
+
+def made(devices: list[Options], path: str, remedy: str, tree: Make = virtual_gpus, **more: t.Any) -> Row:
+    return Row("mediated_devices", {"devices": devices, **more}, tree, path, DECLARATION, remedy)
+
+
+GPU = {"uuid": test_mediated_devices.ONE, "parent": test_mediated_devices.CARD, "type": "nvidia-35"}
 ONE = pools(("2M", 1))
 CARD = devices({"address": NIC})
 RECORD = "/var/lib/rtvirt/{}.json"
@@ -522,6 +532,45 @@ TABLE: dict[str, Row] = {
         DECLARATION,
         "/etc/modprobe.d/kvm.conf sets nested of kvm_amd already: let one of them set it",
     ),
+    # mediated_devices
+    "a device without a card": Row(
+        "mediated_devices", {"devices": [{"uuid": "x", "type": "y"}]}, virtual_gpus, "parent", SPEC, "missing required"
+    ),
+    "a name for a UUID": made([{**GPU, "uuid": "gpu0"}], "devices[0].uuid", "such as 6f4a52f8-"),
+    "a UUID in braces": made([{**GPU, "uuid": f"{{{GPU['uuid']}}}"}], "devices[0].uuid", GPU["uuid"]),
+    "a UUID twice": made([GPU, GPU], "devices", "is declared 2 times"),
+    "a card that makes none": made(
+        [{**GPU, "parent": "0000:02:00.0"}], "devices[0].parent", "those that do: 0000:3b:00.0, 0000:5e:00.0"
+    ),
+    "no card that makes any": made(
+        [GPU], "devices[0].parent", "is the card's driver loaded?", having(virtual_gpus, {"/sys/class/mdev_bus": None})
+    ),
+    "a type by its other name": made(
+        [{**GPU, "type": "GRID T4-1Q"}], "devices[0].type", "nvidia-35 (GRID T4-1Q), nvid"
+    ),
+    "more than fit": made(
+        [{**GPU, "uuid": GPU["uuid"][:-1] + digit} for digit in "12345"], "devices", "has room for 4 more of nvidia-35"
+    ),
+    "no mdevctl": made(
+        [GPU],
+        "devices",
+        "which is not installed: the role mediated_devices does that",
+        having(virtual_gpus, {"/usr/sbin/mdevctl": None}),
+    ),
+    "one of somebody else": made(
+        [GPU],
+        "devices[0].uuid",
+        "was not made here: nvidia-36 of 0000:5e:00.0",
+        after(virtual_gpus, lambda machine: machine.make(GPU["uuid"], test_mediated_devices.OTHER, "nvidia-36")),
+    ),
+    "one that somebody has defined": made(
+        [GPU],
+        "devices[0].uuid",
+        "is defined on 0000:5e:00.0, and not by this collection",
+        having(virtual_gpus, {f"/etc/mdevctl.d/0000:5e:00.0/{GPU['uuid']}": "{}"}),
+    ),
+    "none present": made([], "devices", "write devices, or state: absent to remove them"),
+    "some absent": made([GPU], "devices", "it removes all that were made", state="absent"),
     # watchdog
     "no time": fed({"timeout": 0}, "timeout", "write 1 or more seconds"),
     "a time below zero": fed({"timeout": -3}, "timeout", "write 1 or more seconds"),
@@ -617,6 +666,7 @@ GOOD: dict[str, tuple[str, Options, Make]] = {
     "CPUs": ("rt_host_prep", {"isolated_cpus": "auto"}, realtime),
     "a card": ("iommu_vfio", CARD, cards),
     "nesting": ("nested_kvm", {}, amd),
+    "a virtual GPU": ("mediated_devices", {"devices": [GPU]}, virtual_gpus),
     "a watchdog": ("watchdog", {}, watched),
     "a host": ("host", {"rt_host_prep": {"isolated_cpus": "auto"}, "hugepages": ONE}, whole),
 }

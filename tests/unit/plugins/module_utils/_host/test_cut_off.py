@@ -19,6 +19,7 @@ from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host impor
     test_host,
     test_hugepages,
     test_kvm_options,
+    test_mediated_devices,
     test_nested_kvm,
     test_realtime,
     test_tuned,
@@ -113,6 +114,11 @@ SCENARIOS = {
     ),
     "iommu_vfio": vfio("driver_override"),
     "iommu_vfio ids": vfio("ids"),
+    "mediated_devices": Scenario(
+        test_mediated_devices.Machine,
+        lambda machine: test_mediated_devices.run(machine, test_mediated_devices.one()),
+        test_mediated_devices.run,
+    ),
     "watchdog": watchdog("systemd"),
     "watchdog daemon": watchdog("daemon"),
 }

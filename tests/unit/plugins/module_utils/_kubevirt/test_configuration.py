@@ -19,9 +19,11 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuratio
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.hyperconverged import (
     PATCHES,
+    VERSIONS,
     HyperConverged,
     keeps,
 )
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.mediated_types import NodeTypes
 
 Object = dict[str, t.Any]
 
@@ -33,6 +35,17 @@ def kubevirt(configuration: Object | None = None, version: str = "v1.9.0", **met
     spec = {} if configuration is None else {"configuration": configuration}
     meta = {"name": "kubevirt", "resourceVersion": "7", **metadata}
     return {"metadata": meta, "spec": spec, "status": {"observedKubeVirtVersion": version}}
+
+
+def merge(document: Object, patch: Object) -> Object:
+    """RFC 7386."""
+    result = dict(document)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key, {}), value) if isinstance(value, dict) else value
+    return result
 
 
 def gates(*on: str, off: t.Sequence[str] = ()) -> Object:
@@ -84,7 +97,7 @@ def gates(*on: str, off: t.Sequence[str] = ()) -> Object:
 )
 def test_the_patch(configuration: Object | None, absent: bool, patch: Object | None) -> None:
     home = KubeVirt(kubevirt(configuration))
-    declared = Declared([GATE], {"vhostuser": PLUGIN}, {}, {}, absent)
+    declared = Declared([GATE], {"vhostuser": PLUGIN}, {}, [], {}, absent)
     target = wanted(home.configured(), declared)
     assert (target == home.configured()) == (patch is None)
     assert home.patch(target) == {**({} if patch is None else {"spec": patch}), "metadata": {"resourceVersion": "7"}}
@@ -108,9 +121,9 @@ def test_a_plugin_whose_quantities_are_written_otherwise(memory: str) -> None:
     now = {"computeResourceOverhead": {"requests": {"memory": "1Gi"}}, **PLUGIN}
     home = KubeVirt(kubevirt({"network": {"binding": {"vhostuser": now}}}))
     declared = {**now, "computeResourceOverhead": {"requests": {"memory": memory}}}
-    assert home.has(Declared([], {"vhostuser": declared}, {}, {}))
-    assert not home.has(Declared([], {"vhostuser": PLUGIN}, {}, {}))
-    assert not home.has(Declared([], {"passt": {}}, {}, {}))
+    assert home.has(Declared([], {"vhostuser": declared}, {}, [], {}))
+    assert not home.has(Declared([], {"vhostuser": PLUGIN}, {}, [], {}))
+    assert not home.has(Declared([], {"passt": {}}, {}, [], {}))
 
 
 @pytest.mark.parametrize(
@@ -121,12 +134,71 @@ def test_durations_of_go(text: str, seconds: float | None) -> None:
     assert seconds_of(text) == seconds
 
 
+def of(*types: str, **selector: str) -> NodeTypes:
+    return NodeTypes(nodeSelector=selector, mediatedDeviceTypes=[*types])
+
+
+@pytest.mark.parametrize(
+    ("before", "declared", "absent", "after"),
+    [
+        (None, [of("a")], False, {"mediatedDeviceTypes": ["a"]}),
+        (
+            {"mediatedDevicesTypes": ["a"], "enabled": True},
+            [of("b"), of("c", node="1")],
+            False,
+            {
+                "mediatedDeviceTypes": ["b"],
+                "nodeMediatedDeviceTypes": [{"nodeSelector": {"node": "1"}, "mediatedDeviceTypes": ["c"]}],
+                "enabled": True,
+            },
+        ),
+        # What is there under the name of before says the same.
+        ({"mediatedDevicesTypes": ["a"]}, [of("a")], False, {"mediatedDevicesTypes": ["a"]}),
+        ({"mediatedDeviceTypes": ["a"]}, [of("b")], True, None),
+        ({"mediatedDeviceTypes": ["a"], "enabled": True}, [of("b")], True, {"enabled": True}),
+        ({"mediatedDeviceTypes": ["a"]}, [of("a", node="1")], True, {"mediatedDeviceTypes": ["a"]}),
+        (
+            {
+                "nodeMediatedDeviceTypes": [
+                    {"nodeSelector": {"node": "1"}, "mediatedDevicesTypes": ["a"]},
+                    {"nodeSelector": {"node": "2"}, "mediatedDeviceTypes": ["b"]},
+                ]
+            },
+            [of(node="1")],
+            True,
+            {"nodeMediatedDeviceTypes": [{"nodeSelector": {"node": "2"}, "mediatedDeviceTypes": ["b"]}]},
+        ),
+    ],
+)
+@pytest.mark.parametrize("version", [None, *VERSIONS])
+def test_types_of_mediated_devices(
+    before: Object | None, declared: list[NodeTypes], absent: bool, after: Object | None, version: str | None
+) -> None:
+    part = {} if before is None else {"mediatedDevicesConfiguration": before}
+    place = {None: "configuration", VERSIONS[1]: "virtualization"}.get(version)
+    resource = {"metadata": {"name": "x", "resourceVersion": "7"}, "spec": part if place is None else {place: part}}
+    home = KubeVirt(resource) if version is None else HyperConverged(resource, version, KubeVirt(kubevirt({})))
+    target = wanted(home.configured(), Declared([], {}, {}, declared, {}, absent))
+    # As the API server does it.
+    merged = merge(resource, home.patch(target))["spec"]
+    assert (merged if place is None else merged[place]) == (
+        {} if after is None else {"mediatedDevicesConfiguration": after}
+    )
+    assert wanted(target, Declared([], {}, {}, declared, {}, absent)) == target
+
+
+def test_a_kubevirt_that_makes_no_mediated_devices() -> None:
+    assert KubeVirt(kubevirt({})).makes_mediated_devices
+    assert not KubeVirt(kubevirt({"mediatedDevicesConfiguration": {"enabled": False}})).makes_mediated_devices
+    assert not KubeVirt(kubevirt(gates("DisableMDEVConfiguration"))).makes_mediated_devices
+
+
 def test_times_that_say_the_same_stay() -> None:
     times = {"ca": {"duration": "48h0m0s", "renewBefore": "24h0m0s"}}
     home = KubeVirt({**kubevirt(), "spec": {"certificateRotateStrategy": {"selfSigned": times}}})
-    assert home.has(Declared([], {}, {}, {"ca": {"duration": "48h"}}))
+    assert home.has(Declared([], {}, {}, [], {"ca": {"duration": "48h"}}))
     target = wanted(
-        home.configured(), Declared([], {}, {}, {"ca": {"renewBefore": "1h"}, "server": {"duration": "2h"}})
+        home.configured(), Declared([], {}, {}, [], {"ca": {"renewBefore": "1h"}, "server": {"duration": "2h"}})
     )
     assert home.patch(target)["spec"] == {
         "certificateRotateStrategy": {"selfSigned": {"ca": {"renewBefore": "1h"}, "server": {"duration": "2h"}}}
@@ -174,7 +246,7 @@ def hyperconverged(version: str, *patched: str, **spec: t.Any) -> HyperConverged
     ],
 )
 def test_gates_of_its_own(home: HyperConverged, gate: str, absent: bool, spec: Object) -> None:
-    target = wanted(home.configured(), Declared([gate], {}, {}, {}, absent))
+    target = wanted(home.configured(), Declared([gate], {}, {}, [], {}, absent))
     assert home.patch(target).get("spec", {}) == spec
     assert (gate in target.gates) != absent
 
@@ -191,7 +263,7 @@ def test_gates_of_its_own(home: HyperConverged, gate: str, absent: bool, spec: O
     ],
 )
 def test_gates_that_are_not_its_own(gate: str, absent: bool, told: str) -> None:
-    home, declared = hyperconverged("v1beta1"), Declared([gate], {}, {}, {}, absent)
+    home, declared = hyperconverged("v1beta1"), Declared([gate], {}, {}, [], {}, absent)
     if told in ("", "set"):
         assert wanted(home.configured(), home.needed(declared)) == home.configured() or told == "set"
         assert (home.needed(declared).gates == [gate]) == (told == "set" or absent)
@@ -203,7 +275,7 @@ def test_gates_that_are_not_its_own(gate: str, absent: bool, told: str) -> None:
 def test_a_gate_that_was_set_by_its_annotation_and_has_one_of_its_own() -> None:
     """As it may be after HyperConverged was updated."""
     home = hyperconverged("v1", "HostDisk", "AlignCPUs")
-    patch = home.patch(wanted(home.configured(), Declared(["AlignCPUs"], {}, {}, {}, absent=True)))
+    patch = home.patch(wanted(home.configured(), Declared(["AlignCPUs"], {}, {}, [], {}, absent=True)))
     assert patch["spec"] == {"featureGates": [{"name": "alignCPUs", "state": "Disabled"}]}
     (left,) = json.loads(patch["metadata"]["annotations"][PATCHES])
     assert left["value"] == "HostDisk"

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.guest_programs import Ran
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.guest import Ran
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.queues import (
     channels_of,
     irqbalance,
