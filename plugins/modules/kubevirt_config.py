@@ -210,7 +210,7 @@ mediated_device_types:
   type: list
   elements: dict
   returned: always
-  sample: [{nodeSelector: {}, mediatedDeviceTypes: [nvidia-222]}]
+  sample: [{mediatedDeviceTypes: [nvidia-222]}]
 certificates:
   description: How long certificates last, as far as it is set.
   type: dict
@@ -395,7 +395,10 @@ def idle_types(home: KubeVirt | HyperConverged, declared: Declared) -> list[str]
     kubevirt = home.kubevirt if isinstance(home, HyperConverged) else home
     if not declared.types or declared.absent or kubevirt.makes_mediated_devices:
         return []
-    remedy = "see mediatedDevicesConfiguration.enabled, and the gate DisableMDEVConfiguration"
+    remedy = (
+        "see mediatedDevicesConfiguration.enabled, and the gate DisableMDEVConfiguration (in HyperConverged's v1beta1"
+    )
+    remedy += " disableMDevConfiguration)"
     return [f"KubeVirt is told to leave mediated devices alone, and makes none: {remedy}"]
 
 

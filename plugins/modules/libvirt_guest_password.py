@@ -35,7 +35,8 @@ options:
   encrypted:
     description:
       - Whether O(password) is a hash as in the guest's C(/etc/shadow), such as the filter
-        C(password_hash) makes. Give that a salt, as it makes another one each time otherwise.
+        C(password_hash) makes. Give that a salt, as it makes another one each time otherwise. Windows takes no
+        hash.
     type: bool
     default: false
 attributes:
@@ -55,8 +56,8 @@ attributes:
 notes:
   - The guest needs its agent, with C(guest-set-user-password) allowed; C(guest-file-open), C(guest-file-read) and
     C(guest-file-close), by which it is compared, are not allowed by default on RHEL.
-  - libvirt marks a VM whose agent was asked for a file as tainted (C(custom-ga-command)) until it is stopped, which
-    does no harm.
+  - libvirt marks a VM whose agent was asked this way as tainted (C(custom-ga-command)) until it is stopped, which does
+    no harm.
 seealso:
   - module: rtvirt.core.libvirt_vm
 author:

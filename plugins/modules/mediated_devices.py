@@ -17,7 +17,8 @@ description:
     there.
   - A VM of M(rtvirt.core.libvirt_vm) has one by O(rtvirt.core.libvirt_vm#module:gpus) or
     O(rtvirt.core.libvirt_vm#module:host_devices), with its UUID as C(mdev).
-  - A device that a VM uses is never removed. What others have made stays as it is.
+  - A device that a VM uses is never removed. What others have made stays as it is. One of theirs that is declared here
+    just as it is becomes one of these.
   - M(rtvirt.core.host_info) tells which cards make mediated devices, of which types. NVIDIA's cards with SR-IOV make
     them in virtual functions, which C(sriov-manage) switches on; where NVIDIA's driver uses no mediated devices (since
     Linux 6.8), pass its virtual functions through.

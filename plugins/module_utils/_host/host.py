@@ -134,8 +134,13 @@ class Host:
                 found.append(f"{self.word(f'/proc/{pid}/comm')} ({pid})")
         return found
 
+    def tool(self, name: str) -> str | None:
+        """Where a tool is, None where there is none."""
+        paths = (f"{folder}/{name}" for folder in _PATH.split(":"))
+        return next((path for path in paths if self.exists(path)), None)
+
     def has_tool(self, name: str) -> bool:
-        return any(self.exists(f"{folder}/{name}") for folder in _PATH.split(":"))
+        return self.tool(name) is not None
 
     # Doing
 

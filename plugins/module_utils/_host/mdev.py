@@ -38,9 +38,8 @@ _DEFINITIONS = "/etc/mdevctl.d"
 #: the rule does nothing there.
 _NAMED_BY_ITS_RULE = "/usr/sbin/mdevctl"
 _RULE = "/etc/udev/rules.d/60-rtvirt-mediated-devices.rules"
-_START = 'TEST=="/etc/mdevctl.d/$kernel", RUN+="/usr/bin/mdevctl start-parent-mdevs %k"'
 # A driver that was loaded before udev ran has told of its card already.
-_RULE_TEXT = f'ACTION=="change", ENV{{MDEV_STATE}}=="registered", {_START}\nACTION=="add", {_START}\n'
+_WHEN = ('ACTION=="change", ENV{MDEV_STATE}=="registered"', 'ACTION=="add"')
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,13 @@ class MediatedPlan:
     """What brings a host to its devices.
 
     :ivar removed: UUIDs of devices that go, some of them to be made anew.
-    :ivar made: UUIDs of those that are made.
+    :ivar made: those that are made.
     :ivar before: the devices that are there, and those of the declaration: UUID -> parent and type.
     """
 
     settings: SettingsPlan
     removed: tuple[str, ...]
-    made: tuple[str, ...]
+    made: tuple[MediatedDevice, ...]
     before: t.Mapping[str, tuple[str, str]]
     after: t.Mapping[str, tuple[str, str]]
 
@@ -97,21 +96,22 @@ def plan_mediated(host: Host, declared: t.Sequence[MediatedDevice]) -> MediatedP
         would go and is in use.
     """
     there = _devices(host)
-    # Those of ours: UUID -> definition.
-    files = read_record(host, _RECORD).get("files", [])
-    ours = {path.rpartition("/")[2]: path for path in files if path.startswith(_DEFINITIONS)}
-    problems = [*_mistakes(declared), *_unknown(host, declared), *_of_others(host, declared, there, ours)]
+    files = [path for path in read_record(host, _RECORD).get("files", []) if path.startswith(_DEFINITIONS)]
+    ours = {path.rpartition("/")[2] for path in files}
+    problems = [*_mistakes(declared), *_unknown(host, declared), *_of_others(host, declared, there, files)]
     wanted = {device.uuid: device for device in declared}
-    removed = [
-        uuid
-        for uuid in sorted(there)
-        if uuid in ours and (uuid not in wanted or _is_another(host, wanted[uuid], there[uuid]))
-    ]
-    problems += _in_use(host, wanted, removed)
+    removed = {
+        uuid: found
+        for uuid, found in sorted(there.items())
+        if uuid in ours and (uuid not in wanted or _is_another(host, wanted[uuid], found))
+    }
     made = [device for device in declared if device.uuid not in there or device.uuid in removed]
-    if not problems and not removed:
-        problems += _too_many(host, made)
-    if made and not host.has_tool("mdevctl"):
+    mdevctl = host.tool("mdevctl")
+    problems += _in_use(host, wanted, removed)
+    problems += _no_attributes(host, declared, there)
+    if not problems:
+        problems += _too_many(host, made, removed)
+    if mdevctl is None and (declared or removed):
         problems.append(
             Problem("devices", "needs mdevctl, which is not installed: the role mediated_devices does that")
         )
@@ -119,12 +119,15 @@ def plan_mediated(host: Host, declared: t.Sequence[MediatedDevice]) -> MediatedP
         raise DeclarationError(problems)
     wanted_files = {device.definition: device.text for device in declared}
     if declared and not host.exists(_NAMED_BY_ITS_RULE):
-        wanted_files[_RULE] = signed(_RECORD, _RULE_TEXT)
-    after = {uuid: device for uuid, device in there.items() if uuid not in removed}
+        rule = "".join(
+            f'{when}, TEST=="{_DEFINITIONS}/$kernel", RUN+="{mdevctl} start-parent-mdevs %k"\n' for when in _WHEN
+        )
+        wanted_files[_RULE] = signed(_RECORD, rule)
+    after = {uuid: found for uuid, found in there.items() if uuid not in removed}
     return MediatedPlan(
         settings=plan_settings(host, _RECORD, Settings(files=wanted_files)),
         removed=tuple(removed),
-        made=tuple(device.uuid for device in made),
+        made=tuple(made),
         before=there,
         after={**after, **{device.uuid: (device.parent, device.type) for device in declared}},
     )
@@ -136,25 +139,39 @@ def apply_mediated(host: Host, plan: MediatedPlan) -> None:
         host.must_run("mdevctl", "stop", "--uuid", uuid)
 
     def make() -> None:
-        for uuid in plan.made:
-            host.must_run("mdevctl", "start", "--uuid", uuid)
-            if not host.exists(f"{_DEVICES}/{uuid}"):
-                raise RtvirtError(f"mdevctl has made {uuid}, and it is not there")
+        for device in plan.made:
+            host.must_run("mdevctl", "start", "--uuid", device.uuid, "--parent", device.parent)
+            if not host.exists(f"{_DEVICES}/{device.uuid}"):
+                raise RtvirtError(f"mdevctl has made {device.uuid}, and it is not there")
 
     apply_settings(host, plan.settings, make)
 
 
 def _devices(host: Host) -> dict[str, tuple[str, str]]:
     """The devices that are there: UUID -> parent and type. A device is a folder in its parent's."""
+    links = {uuid: host.link(f"{_DEVICES}/{uuid}").split("/") for uuid in host.names(_DEVICES)}
+    # One that goes meanwhile has no link any more.
     return {
-        uuid: (host.link(f"{_DEVICES}/{uuid}").split("/")[-2], host.target(f"{_DEVICES}/{uuid}/mdev_type") or "")
-        for uuid in host.names(_DEVICES)
+        uuid: (parts[-2], host.target(f"{_DEVICES}/{uuid}/mdev_type") or "")
+        for uuid, parts in links.items()
+        if len(parts) > 1
     }
 
 
 def _is_another(host: Host, device: MediatedDevice, there: tuple[str, str]) -> bool:
     """Whether a device of ours is to be made anew. The kernel changes none, and attributes are for a device's begin."""
-    return there != (device.parent, device.type) or host.read(device.definition) not in (None, device.text)
+    before = host.read(device.definition)
+    return there != (device.parent, device.type) or (
+        before is not None and _attributes(before) != _attributes(device.text)
+    )
+
+
+def _attributes(definition: str) -> t.Any:
+    """What of a definition makes a device what it is beside its type; when it is started is no part of it."""
+    try:
+        return json.loads(definition)["attrs"]
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _mistakes(declared: t.Sequence[MediatedDevice]) -> t.Iterator[Problem]:
@@ -189,33 +206,62 @@ def _of_others(
     host: Host,
     declared: t.Sequence[MediatedDevice],
     there: t.Mapping[str, tuple[str, str]],
-    ours: t.Mapping[str, str],
+    files: t.Collection[str],
 ) -> t.Iterator[Problem]:
+    """:arg files: definitions of ours."""
+    defined = [f"{_DEFINITIONS}/{parent}/{name}" for parent in host.names(_DEFINITIONS)
+               for name in host.names(f"{_DEFINITIONS}/{parent}")]  # fmt: skip
+    ours = {path.rpartition("/")[2] for path in files}
     for device in declared:
-        if device.uuid in ours:
-            continue
-        parent, kind = there.get(device.uuid, (device.parent, device.type))
-        if (parent, kind) != (device.parent, device.type):
-            yield Problem(f"{device.option}.uuid", f"{device.uuid} is there, and was not made here: {kind} of {parent}")
-        for other in host.names(_DEFINITIONS):
-            if other != device.parent and host.exists(f"{_DEFINITIONS}/{other}/{device.uuid}"):
-                yield Problem(
-                    f"{device.option}.uuid", f"{device.uuid} is defined on {other}, and not by this collection"
+        option = f"{device.option}.uuid"
+        found = there.get(device.uuid)
+        if device.uuid not in ours and found is not None:
+            if found != (device.parent, device.type):
+                yield Problem(option, f"{device.uuid} is there, and was not made here: {found[1]} of {found[0]}")
+            elif device.attributes and host.read(device.definition) != device.text:
+                message = (
+                    "was not made here, and attributes are set only then: leave them out, or remove it (mdevctl stop)"
                 )
+                yield Problem(f"{device.option}.attributes", f"{device.uuid} {message}")
+        # mdevctl takes one for the other, and a name in capitals for the same.
+        for path in defined:
+            if path.rpartition("/")[2].lower() == device.uuid and path not in (device.definition, *files):
+                yield Problem(option, f"{device.uuid} is defined by {path} already, which was not written here")
 
 
 def _in_use(host: Host, wanted: t.Mapping[str, MediatedDevice], removed: t.Iterable[str]) -> t.Iterator[Problem]:
     """The kernel waits for the program that has a device until it lets it go, and mdevctl with it."""
     for uuid in removed:
-        group = host.target(f"{_DEVICES}/{uuid}/iommu_group")
-        holders = host.holders([f"/dev/vfio/{group}"])
+        # By its group, or by itself (iommufd).
+        names = [host.target(f"{_DEVICES}/{uuid}/iommu_group") or ""]
+        names += [f"devices/{name}" for name in host.names(f"{_DEVICES}/{uuid}/vfio-dev")]
+        holders = host.holders([f"/dev/vfio/{name}" for name in names])
         if holders:
             option = wanted[uuid].option if uuid in wanted else "devices"
             yield Problem(option, f"{uuid} would be removed, and is used by {', '.join(holders)}: stop the VM")
 
 
-def _too_many(host: Host, made: t.Iterable[MediatedDevice]) -> t.Iterator[Problem]:
+def _no_attributes(
+    host: Host, declared: t.Iterable[MediatedDevice], there: t.Mapping[str, tuple[str, str]]
+) -> t.Iterator[Problem]:
+    """Attributes that a device does not have, as far as one of that type is there to look at."""
+    for device in declared:
+        like = next((uuid for uuid, found in there.items() if found == (device.parent, device.type)), None)
+        for name in device.attributes:
+            if like is not None and not host.exists(f"{_DEVICES}/{like}/{name}"):
+                yield Problem(
+                    f"{device.option}.attributes.{name}", f"is no attribute of {device.type}: see {_DEVICES}/{like}"
+                )
+
+
+def _too_many(
+    host: Host, made: t.Iterable[MediatedDevice], removed: t.Mapping[str, tuple[str, str]]
+) -> t.Iterator[Problem]:
+    """More than there is room for. What the room is after a device of another type has gone, only the driver knows."""
     for (parent, kind), count in Counter((device.parent, device.type) for device in made).items():
-        room = int(host.word(f"{_PARENTS}/{parent}/mdev_supported_types/{kind}/available_instances") or 0)
+        gone = [found for found in removed.values() if found[0] == parent]
+        if any(found[1] != kind for found in gone):
+            continue
+        room = int(host.word(f"{_PARENTS}/{parent}/mdev_supported_types/{kind}/available_instances") or 0) + len(gone)
         if count > room:
             yield Problem("devices", f"{parent} has room for {room} more of {kind}, and {count} are to be made")

@@ -103,9 +103,11 @@ class KubeVirt:
 
     @property
     def makes_mediated_devices(self) -> bool:
-        """Whether it makes those that are declared: it can be told not to, by a gate before KubeVirt 1.7."""
-        types = mapping_at(self.resource, "spec", *_TYPES)
-        return types.get("enabled", True) and "DisableMDEVConfiguration" not in self.configured().gates
+        """Whether it makes those that are declared. Since KubeVirt 1.8 a field says so, else a gate."""
+        enabled = mapping_at(self.resource, "spec", *_TYPES).get("enabled")
+        if enabled is not None:
+            return bool(enabled)
+        return "DisableMDEVConfiguration" not in self.configured().gates
 
     def needed(self, declared: Declared) -> Declared:
         """What of a declaration has to be set here: all of it."""

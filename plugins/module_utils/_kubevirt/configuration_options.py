@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.certificates import seconds_of
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.configuration import DEVICES, Declared
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.mediated_types import NodeTypes
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.mediated_types import node_types
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import PCI_ID
 
 __all__ = ["declared_from"]
@@ -54,13 +54,7 @@ def declared_from(params: t.Mapping[str, t.Any]) -> Declared:
         key: [_device(one, DEVICES[key], selector) for one in params[option]]
         for key, (option, selector) in _DEVICES.items()
     }
-    types = [
-        NodeTypes(
-            nodeSelector={key: str(value) for key, value in one["node_selector"].items()},
-            mediatedDeviceTypes=one["types"],
-        )
-        for one in params["mediated_device_types"]
-    ]
+    types = [node_types(_labels(one) or None, one["types"]) for one in params["mediated_device_types"]]
     return Declared(params["feature_gates"], params["bindings"], devices, types, certificates, absent)
 
 
@@ -79,12 +73,7 @@ def _problems(params: t.Mapping[str, t.Any], *, absent: bool) -> t.Iterator[Prob
             yield Problem(f"bindings.{name}", f"is {binding!r}: write a mapping, with sidecarImage or the like")
     for option, selector in _DEVICES.values():
         yield from _device_problems(option, params[option], selector)
-    for index, one in enumerate(params["mediated_device_types"]):
-        at = f"mediated_device_types[{index}]"
-        if not one["types"] and not absent:
-            yield Problem(f"{at}.types", "is empty: write a card's types, such as nvidia-222, or state: absent")
-        if one["node_selector"] in [other["node_selector"] for other in params["mediated_device_types"][:index]]:
-            yield Problem(f"{at}.node_selector", "stands twice: write the types of the same nodes in one item")
+    yield from _type_problems(params["mediated_device_types"], absent=absent)
     for part, times in (params["certificates"] or {}).items():
         for option in _TIMES:
             duration = (times or {}).get(option)
@@ -93,6 +82,26 @@ def _problems(params: t.Mapping[str, t.Any], *, absent: bool) -> t.Iterator[Prob
                 yield Problem(f"certificates.{part}.{option}", message)
     if params["wait_timeout"] < 0:
         yield Problem("wait_timeout", f"is {params['wait_timeout']}: write 0 or more seconds")
+
+
+def _labels(item: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """A selector as labels are. YAML's true is a label's ``true``."""
+    given = item["node_selector"].items()
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in given}
+
+
+def _type_problems(items: list[dict[str, t.Any]], *, absent: bool) -> t.Iterator[Problem]:
+    seen: list[dict[str, str]] = []
+    for index, one in enumerate(items):
+        at = f"mediated_device_types[{index}]"
+        if not one["types"] and not absent:
+            yield Problem(f"{at}.types", "is empty: write a card's types, such as nvidia-222, or state: absent")
+        for key, value in one["node_selector"].items():
+            if not isinstance(value, (str, bool, int)):
+                yield Problem(f"{at}.node_selector.{key}", f"is {value!r}: write a label's value, as text")
+        if _labels(one) in seen:
+            yield Problem(f"{at}.node_selector", "stands twice: write the types of the same nodes in one item")
+        seen.append(_labels(one))
 
 
 def _device_problems(option: str, devices: list[dict[str, t.Any]], selector: str) -> t.Iterator[Problem]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["NodeTypes", "read_types", "with_types", "without_types", "written"]
+__all__ = ["NodeTypes", "node_types", "read_types", "with_types", "without_types", "written"]
 
 _TYPES = "mediatedDeviceTypes"
 _NODES = "nodeMediatedDeviceTypes"
@@ -20,34 +20,33 @@ _NODES = "nodeMediatedDeviceTypes"
 _DEPRECATED = "mediatedDevicesTypes"
 
 
-class NodeTypes(t.TypedDict):
-    """Types of some nodes, in KubeVirt's words; of all others where the selector is empty."""
+class NodeTypes(t.TypedDict, total=False):
+    """Types of the nodes that a selector means, in KubeVirt's words; of all others without one."""
 
     nodeSelector: t.Mapping[str, str]
     mediatedDeviceTypes: t.Sequence[str]
 
 
+def node_types(selector: t.Mapping[str, str] | None, types: t.Sequence[str]) -> NodeTypes:
+    own = NodeTypes(mediatedDeviceTypes=types)
+    return own if selector is None else NodeTypes(nodeSelector=selector, mediatedDeviceTypes=types)
+
+
 def read_types(resource: t.Mapping[str, t.Any]) -> list[NodeTypes]:
     """The types of a resource's ``mediatedDevicesConfiguration``."""
-    found = [
-        NodeTypes(
-            nodeSelector=one.get("nodeSelector") or {},
-            mediatedDeviceTypes=one.get(_TYPES) or one.get(_DEPRECATED) or [],
-        )
-        for one in (resource, *(resource.get(_NODES) or []))
-    ]
-    return [one for one in found if one["nodeSelector"] or one["mediatedDeviceTypes"]]
+    nodes = [node_types(one.get("nodeSelector") or {}, _of(one)) for one in resource.get(_NODES) or []]
+    return [*([node_types(None, _of(resource))] if _of(resource) else []), *nodes]
 
 
 def with_types(now: t.Sequence[NodeTypes], declared: t.Iterable[NodeTypes]) -> list[NodeTypes]:
-    """Items for the same nodes stay in their places."""
+    """Items for the same nodes stay in their places. KubeVirt would take two for the same together: one is left."""
     result = list(now)
     for one in declared:
-        place = next((index for index, other in enumerate(result) if _same_nodes(one, other)), None)
-        if place is None:
-            result.append(one)
-        else:
-            result[place] = one
+        places = [index for index, other in enumerate(result) if _same_nodes(one, other)]
+        kept = [other for index, other in enumerate(result) if index not in places[1:]]
+        if places:
+            kept[places[0]] = one
+        result = kept if places else [*result, one]
     return result
 
 
@@ -59,12 +58,16 @@ def written(resource: t.Mapping[str, t.Any], types: t.Iterable[NodeTypes]) -> di
     """A resource's ``mediatedDevicesConfiguration`` with these types; empty where nothing is left to be said."""
     kept = {key: value for key, value in resource.items() if key not in (_TYPES, _NODES, _DEPRECATED)}
     for one in types:
-        if one["nodeSelector"]:
+        if "nodeSelector" in one:
             kept.setdefault(_NODES, []).append(dict(one))
         else:
             kept[_TYPES] = list(one["mediatedDeviceTypes"])
     return kept
 
 
+def _of(item: t.Mapping[str, t.Any]) -> list[str]:
+    return item.get(_TYPES) or item.get(_DEPRECATED) or []
+
+
 def _same_nodes(one: NodeTypes, other: NodeTypes) -> bool:
-    return one["nodeSelector"] == other["nodeSelector"]
+    return one.get("nodeSelector") == other.get("nodeSelector")

@@ -14,6 +14,7 @@ import functools
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.secrets import printable_options
@@ -31,9 +32,13 @@ class Task(AnsibleModule):
         super().fail_json(msg, **kwargs, invocation=self._invocation)
 
     def _log_invocation(self) -> None:
-        """Ansible's own would log every option as it was given."""
+        """Ansible's own would log every option as it was given.
+
+        Secrets go before there is a text: in that of a dict a secret with a quote or backslash is written otherwise.
+        """
         write: t.Any = self.log
-        write(f"Invoked with {self._invocation['module_args']}")
+        without: t.Any = remove_values
+        write(f"Invoked with {without(self._invocation['module_args'], self.no_log_values)}")
 
     @functools.cached_property
     def _invocation(self) -> dict[str, t.Any]:

@@ -51,11 +51,10 @@ _NODE_TYPES = _struct(
     nodeSelector={"type": "object", "additionalProperties": {"type": "string"}},
     mediatedDeviceTypes={"type": "array", "items": {"type": "string"}},
 )
-_TYPES: Object = {
-    **_struct(**_NODE_TYPES["properties"], nodeMediatedDeviceTypes={"type": "array", "items": _NODE_TYPES}),
-    # v1beta1 refuses it without.
-    "required": ["mediatedDeviceTypes"],
-}
+_TYPES = _struct(
+    mediatedDeviceTypes=_NODE_TYPES["properties"]["mediatedDeviceTypes"],
+    nodeMediatedDeviceTypes={"type": "array", "items": _NODE_TYPES},
+)
 _TIMES = _struct(duration={"type": "string"}, renewBefore={"type": "string"})
 _CERTIFICATES = _struct(ca=_TIMES, server=_TIMES)
 _GATE = _struct(name={"type": "string"}, state={"type": "string", "enum": ["Enabled", "Disabled"]})
@@ -64,7 +63,7 @@ _SPECS: dict[str, Object] = {
     "v1beta1": _struct(
         networkBinding=_BINDINGS,
         permittedHostDevices=_DEVICES,
-        mediatedDevicesConfiguration=_TYPES,
+        mediatedDevicesConfiguration={**_TYPES, "required": ["mediatedDeviceTypes"]},
         certConfig=_CERTIFICATES,
         featureGates=_struct(alignCPUs={"type": "boolean"}, downwardMetrics={"type": "boolean"}),
     ),

@@ -205,31 +205,34 @@ def test_mediated_devices_are_made_of_these_types(bed: Bed, configuration: Confi
     theirs = {"nodeSelector": {"gpu": "t4"}, "mediatedDeviceTypes": ["nvidia-230"]}
     before = {"enabled": False, "nodeMediatedDeviceTypes": [theirs]}
     configuration.write({**configuration.read(), "mediatedDevicesConfiguration": before})
-    ours = [{"types": ["nvidia-222", "nvidia-228"]}, {"types": ["nvidia-558"], "node_selector": {"gpu": "a40"}}]
+    present = {"gpu": True}
+    ours = [{"types": ["nvidia-222", "nvidia-228"]}, {"types": ["nvidia-558"], "node_selector": present}]
     options = {**access(bed), "mediated_device_types": ours}
     for check in (True, False):
         result = CONFIG.run(check=check, **options)
         assert result["changed"] is True
         assert result["mediated_device_types"] == [
-            {"nodeSelector": {}, "mediatedDeviceTypes": ["nvidia-222", "nvidia-228"]},
+            {"mediatedDeviceTypes": ["nvidia-222", "nvidia-228"]},
             theirs,
-            {"nodeSelector": {"gpu": "a40"}, "mediatedDeviceTypes": ["nvidia-558"]},
+            {"nodeSelector": {"gpu": "true"}, "mediatedDeviceTypes": ["nvidia-558"]},
         ]
         assert "makes none: see mediatedDevicesConfiguration.enabled" in str(result["warnings"])
     assert CONFIG.run(**options)["changed"] is False
     assert configuration.read()["mediatedDevicesConfiguration"] == {
         "enabled": False,
         "mediatedDeviceTypes": ["nvidia-222", "nvidia-228"],
-        "nodeMediatedDeviceTypes": [theirs, {"nodeSelector": {"gpu": "a40"}, "mediatedDeviceTypes": ["nvidia-558"]}],
+        "nodeMediatedDeviceTypes": [theirs, {"nodeSelector": {"gpu": "true"}, "mediatedDeviceTypes": ["nvidia-558"]}],
     }
-    gone = {**access(bed), "mediated_device_types": [{}, {"node_selector": {"gpu": "a40"}}], "state": "absent"}
+    gone = {**access(bed), "mediated_device_types": [{}, {"node_selector": {"gpu": "true"}}], "state": "absent"}
     assert [CONFIG.run(**gone)["changed"] for _time in range(2)] == [True, False]
     assert configuration.read()["mediatedDevicesConfiguration"] == before
+    both = [{"types": ["nvidia-222"], "node_selector": present}, {"node_selector": {"gpu": "true"}}]
     with pytest.raises(TaskError) as refused:
-        CONFIG.run(**access(bed), mediated_device_types=[{"types": ["nvidia-222"]}, {}])
+        CONFIG.run(**access(bed), mediated_device_types=[*both, {"types": ["x"], "node_selector": {"gpu": None}}])
     assert [problem["path"] for problem in refused.value.result["problems"]] == [
         "mediated_device_types[1].types",
         "mediated_device_types[1].node_selector",
+        "mediated_device_types[2].node_selector.gpu",
     ]
 
 

@@ -41,6 +41,14 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
         )
     if params["state"] == "present" and not declared:
         raise DeclarationError([Problem("devices", "is empty: write devices, or state: absent to remove them")])
+    odd = [
+        Problem(f"devices[{index}].attributes.{name}", f"is {value!r}: write text, such as '1'")
+        for index, one in enumerate(declared)
+        for name, value in one["attributes"].items()
+        if isinstance(value, bool) or not isinstance(value, (str, int))
+    ]
+    if odd:
+        raise DeclarationError(odd)
     devices = [
         MediatedDevice(
             f"devices[{index}]",

@@ -566,8 +566,31 @@ TABLE: dict[str, Row] = {
     "one that somebody has defined": made(
         [GPU],
         "devices[0].uuid",
-        "is defined on 0000:5e:00.0, and not by this collection",
+        "is defined by /etc/mdevctl.d/0000:5e:00.0/",
         having(virtual_gpus, {f"/etc/mdevctl.d/0000:5e:00.0/{GPU['uuid']}": "{}"}),
+    ),
+    "one that somebody has defined in capitals": made(
+        [GPU],
+        "devices[0].uuid",
+        "already, which was not written here",
+        having(virtual_gpus, {f"/etc/mdevctl.d/0000:3b:00.0/{GPU['uuid'].upper()}": "{}"}),
+    ),
+    "attributes of one that is there": made(
+        [{**GPU, "attributes": {"nvidia/vgpu_params": "x=1"}}],
+        "devices[0].attributes",
+        "leave them out, or remove it (mdevctl stop)",
+        after(virtual_gpus, lambda machine: machine.make(GPU["uuid"])),
+    ),
+    "an attribute that is none": made(
+        [{**GPU, "attributes": {"vgpu_params": "x=1"}}],
+        "devices[0].attributes.vgpu_params",
+        "is no attribute of nvidia-35",
+        after(virtual_gpus, lambda machine: machine.make(test_mediated_devices.TWO)),
+    ),
+    "an attribute that is no text": made(
+        [{**GPU, "attributes": {"nvidia/vgpu_params": True}}],
+        "devices[0].attributes.nvidia/vgpu_params",
+        "is True: write text, such as '1'",
     ),
     "none present": made([], "devices", "write devices, or state: absent to remove them"),
     "some absent": made([GPU], "devices", "it removes all that were made", state="absent"),

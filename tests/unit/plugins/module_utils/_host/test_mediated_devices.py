@@ -37,6 +37,8 @@ class Machine(Tree):
         device = self.root / f"sys/devices/pci0000:3a/{card}/{uuid}"
         device.mkdir(parents=True)
         (device / "mdev_type").symlink_to(f"../mdev_supported_types/{kind}")
+        (device / "nvidia").mkdir()
+        (device / "nvidia/vgpu_params").touch()
         (device / "iommu_group").symlink_to("../../../../kernel/iommu_groups/7")
         link = self.root / f"sys/bus/mdev/devices/{uuid}"
         link.symlink_to(f"../../../devices/pci0000:3a/{card}/{uuid}")
@@ -53,7 +55,7 @@ class Machine(Tree):
         return {*self.names("/sys/bus/mdev/devices")}
 
     def answer(self, command: t.Sequence[str]) -> Ran:
-        program, verb, _option, uuid = command
+        program, verb, _option, uuid, *_parent = command
         assert program == "mdevctl"
         if verb == "stop":
             link = self.root / f"sys/bus/mdev/devices/{uuid}"
@@ -99,7 +101,8 @@ def test_one_that_differs_is_made_anew(tmp_path: Path, other: dict[str, t.Any]) 
     run(machine, one())
     machine.ran.clear()
     run(machine, other)
-    assert machine.ran == [("mdevctl", "stop", "--uuid", ONE), ("mdevctl", "start", "--uuid", ONE)]
+    start = ("mdevctl", "start", "--uuid", ONE, "--parent", other["parent"])
+    assert machine.ran == [("mdevctl", "stop", "--uuid", ONE), start]
     assert not run(machine, other)["changed"]
     assert len([*(tmp_path / "etc/mdevctl.d").glob("*/*")]) == 1
 
@@ -124,6 +127,37 @@ def test_one_that_was_made_by_hand_is_taken_over(tmp_path: Path) -> None:
     run(machine, one())
     assert machine.ran == []
     assert machine.read(f"/etc/mdevctl.d/{CARD}/{ONE}") is not None
+
+
+def test_one_of_ours_that_was_edited_is_only_written_again(tmp_path: Path) -> None:
+    """When it is to be started makes no other device of it; a VM may go on."""
+    machine = Machine(tmp_path)
+    run(machine, one())
+    path = f"/etc/mdevctl.d/{CARD}/{ONE}"
+    text = machine.read(path) or ""
+    machine.put(path, text.replace("auto", "manual"))
+    machine.use(ONE)
+    machine.ran.clear()
+    assert run(machine, one())["changed"]
+    assert (machine.read(path), machine.ran) == (text, [])
+
+
+def test_a_device_that_goes_meanwhile(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.put(f"/sys/bus/mdev/devices/{TWO}/gone", "")
+    assert run(machine, one())["changed"]
+
+
+def test_room_is_counted_with_what_goes(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    run(machine, one())
+    for card in (CARD, OTHER):
+        machine.put(f"/sys/class/mdev_bus/{card}/mdev_supported_types/nvidia-35/available_instances", "0\n")
+    with pytest.raises(DeclarationError, match=f"{OTHER} has room for 0 more of nvidia-35, and 1 are to be made"):
+        run(machine, one(TWO, OTHER))
+    assert machine.live == {ONE}
+    assert run(machine, one(TWO))["changed"]
+    assert machine.live == {TWO}
 
 
 def test_debian_has_mdevctl_elsewhere_than_its_rule_says(tmp_path: Path) -> None:

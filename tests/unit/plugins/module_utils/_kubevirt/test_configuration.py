@@ -23,7 +23,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.hyperconverg
     HyperConverged,
     keeps,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.mediated_types import NodeTypes
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.mediated_types import NodeTypes, node_types
 
 Object = dict[str, t.Any]
 
@@ -135,7 +135,7 @@ def test_durations_of_go(text: str, seconds: float | None) -> None:
 
 
 def of(*types: str, **selector: str) -> NodeTypes:
-    return NodeTypes(nodeSelector=selector, mediatedDeviceTypes=[*types])
+    return node_types(selector or None, [*types])
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,26 @@ def of(*types: str, **selector: str) -> NodeTypes:
                 "nodeMediatedDeviceTypes": [{"nodeSelector": {"node": "1"}, "mediatedDeviceTypes": ["c"]}],
                 "enabled": True,
             },
+        ),
+        # An item for all nodes is another than that for all others.
+        (
+            {
+                "mediatedDeviceTypes": ["a"],
+                "nodeMediatedDeviceTypes": [{"nodeSelector": {}, "mediatedDeviceTypes": ["b"]}],
+            },
+            [of("c")],
+            False,
+            {
+                "mediatedDeviceTypes": ["c"],
+                "nodeMediatedDeviceTypes": [{"nodeSelector": {}, "mediatedDeviceTypes": ["b"]}],
+            },
+        ),
+        # Of two for the same nodes, which would count together, one is left.
+        (
+            {"nodeMediatedDeviceTypes": 2 * [{"nodeSelector": {"node": "1"}, "mediatedDeviceTypes": ["b"]}]},
+            [of("c", node="1")],
+            False,
+            {"nodeMediatedDeviceTypes": [{"nodeSelector": {"node": "1"}, "mediatedDeviceTypes": ["c"]}]},
         ),
         # What is there under the name of before says the same.
         ({"mediatedDevicesTypes": ["a"]}, [of("a")], False, {"mediatedDevicesTypes": ["a"]}),
@@ -190,7 +210,10 @@ def test_types_of_mediated_devices(
 def test_a_kubevirt_that_makes_no_mediated_devices() -> None:
     assert KubeVirt(kubevirt({})).makes_mediated_devices
     assert not KubeVirt(kubevirt({"mediatedDevicesConfiguration": {"enabled": False}})).makes_mediated_devices
-    assert not KubeVirt(kubevirt(gates("DisableMDEVConfiguration"))).makes_mediated_devices
+    gate = gates("DisableMDEVConfiguration")
+    assert not KubeVirt(kubevirt(gate)).makes_mediated_devices
+    # Where the field is set, the gate does not count.
+    assert KubeVirt(kubevirt({**gate, "mediatedDevicesConfiguration": {"enabled": True}})).makes_mediated_devices
 
 
 def test_times_that_say_the_same_stay() -> None:
