@@ -19,8 +19,8 @@ def nova(flavor: t.Any, image: t.Any = None, large_pages: t.Any = None, ignore: 
         for what, one in (("flavor", given), ("image", properties)):
             if not isinstance(one, dict) and not (what == "image" and one is None):
                 raise AnsibleFilterError(f"rtvirt.core.nova: the {what} is {type(one).__name__}: write a mapping")
-        if isinstance(ignore, str):
-            raise AnsibleFilterError("rtvirt.core.nova: ignore is text: write a list of patterns")
+        if not isinstance(ignore, (list, tuple)):
+            raise AnsibleFilterError(f"rtvirt.core.nova: ignore is {ignore!r}: write a list of patterns")
         return converter.nova(given, properties, large_pages=large_pages, ignore=[str(one) for one in ignore])
     except RtvirtError as error:
         raise AnsibleFilterError(f"rtvirt.core.nova: {error.message}") from error

@@ -15,11 +15,12 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.nova.request import Options, Request
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, DeclarationError, Problem
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges, parse
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.nova.request import Options, Request, is_yes
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.nova.topology import topology
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import overlay
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.quantity import from_bytes, to_bytes
 
 __all__ = ["nova"]
 
@@ -41,16 +42,18 @@ _VALUES: dict[str, dict[str, Options]] = {
     "hw:cpu_thread_policy": {"prefer": {}},
     # QEMU's threads are outside of the pool anyway.
     "hw:emulator_threads_policy": {"share": {}, "isolate": {"isolate_emulator_thread": True}},
+    "hw:architecture": {"x86_64": {}},
     "hw:firmware_type": {"bios": {"firmware": {"bootloader": "bios"}}, "uefi": _EFI},
     "hw:numa_nodes": {"1": {}},
     "hw:rng_model": {"virtio": {}},
     "hw:tpm_model": {"tpm-crb": {}},
     "hw:tpm_version": {"2.0": _TPM},
+    "hw:vm_mode": {"hvm": {}},
+    "os:type": {"linux": {}},
     "hw:watchdog_action": {
         "disabled": {},
         **{action: {"watchdog": {"name": "watchdog", "i6300esb": {"action": action}}} for action in _WATCHDOG_ACTIONS},
     },
-    "os:secure_boot": {"disabled": {}, "required": _SECURE},
     # Yes or no, however it is written. Nova has a realtime guest in one node of its host; here that is asked for.
     "hw:cpu_realtime": {"true": {"realtime": True, "numa_passthrough": True}, "false": {}},
     "hw:hide_hypervisor_id": {"true": {"spec": {"domain": {"features": {"kvm": {"hidden": True}}}}}, "false": {}},
@@ -81,22 +84,22 @@ def nova(
     problems: list[Problem] = []
     request = Request(flavor, image or {}, ignore, problems)
     ram, vcpus = request.number("ram"), request.number("vcpus")
-    options: Options = {"memory": from_bytes(ram * _UNITS["M"])}
     parts = [
+        {"memory": from_bytes(ram * _UNITS["M"])},
         topology(request, vcpus),
-        *(request.choice(name, values) for name, values in _VALUES.items()),
+        *(request.choice(name, values, _first(request, name, vcpus)) for name, values in _VALUES.items()),
         _pages(request, large_pages),
     ]
+    options: Options = {}
     for part in parts:
         options = overlay(options, part)
-    mask, machine_type = (
-        request.take(f"hw:{name}", image_first=True) for name in ("cpu_realtime_mask", "machine_type")
-    )
+    options = overlay(options, _machine(request, uefi=options.get("firmware") == _EFI["firmware"]))
+    mask = request.take("hw:cpu_realtime_mask", "image")
     # Without it the mask means nothing to Nova.
     if mask is not None and "realtime" in options:
-        options["realtime_mask"] = mask
-    if machine_type is not None:
-        options["machine_type"] = machine_type
+        options.update(_mask(request, mask, vcpus))
+    if vcpus == 1:
+        options.pop("multiqueue", None)
     # A guest in one node of its host needs pages of that node.
     if options.get("dedicated_cpus") and "hugepages" in options:
         options["numa_passthrough"] = True
@@ -106,22 +109,71 @@ def nova(
     return options
 
 
+def _first(request: Request, name: str, vcpus: int) -> str | None:
+    """Who has the say to Nova, where flavor and image say different things."""
+    if name == "hw:watchdog_action":
+        return "image"
+    if name == "hw:cpu_policy" and request.said("flavor", name) == "dedicated":
+        return "flavor"
+    if name == "hw:hide_hypervisor_id":
+        # One that wants it is enough.
+        return "flavor" if is_yes(request.said("flavor", name)) else "image"
+    return "image" if name == "hw:vif_multiqueue_enabled" and vcpus == 1 else None
+
+
+def _machine(request: Request, *, uefi: bool) -> Options:
+    """The machine and secure boot, which Nova looks at with UEFI alone: a disk made for BIOS would not boot."""
+    secure = request.choice("os:secure_boot", {"disabled": {}, "required": _SECURE})
+    machine_type = request.take("hw:machine_type")
+    if secure and not uefi:
+        request.add("os:secure_boot", "counts with hw_firmware_type=uefi alone: write that, or name it in ignore")
+    if secure and machine_type is not None and "q35" not in machine_type:
+        request.add("properties.hw_machine_type", f"is {machine_type!r}, and secure boot needs q35")
+    return {**secure, **({} if machine_type is None else {"machine_type": machine_type})}
+
+
+def _mask(request: Request, mask: str, vcpus: int) -> Options:
+    """The vCPUs that are real-time ones. One that begins with an exclusion is of all vCPUs, whatever else it has."""
+    try:
+        cpus = parse(f"0-{vcpus - 1},{mask}" if mask.startswith("^") else mask)
+    except ConversionError as error:
+        request.add("hw:cpu_realtime_mask", error.message)
+        return {}
+    if not cpus or max(cpus) >= vcpus:
+        request.add("hw:cpu_realtime_mask", f"is {mask!r}: write some of the vCPUs 0-{vcpus - 1}")
+    return {"realtime_mask": format_ranges(cpus)}
+
+
 def _pages(request: Request, large_pages: str | None) -> Options:
-    """What ``small`` and ``any`` are is there without. An image may say which, where the flavor leaves that open."""
+    """``small`` is what is there without, and so is ``any`` where no size is given. An image may choose of several."""
     name = "hw:mem_page_size"
-    value = request.take(name, image_first=request.of_flavor(name) in ("large", "any"))
-    if value == "large" and large_pages is None:
-        request.add(name, "is 'large', any size that a host has: say which by large_pages, such as 2Mi or 1Gi")
-    if value in (None, "small", "any", "large"):
-        return {"hugepages": large_pages} if value == "large" else {}
-    size = _bytes(value)
-    if size is None:
+    of_flavor = request.said("flavor", name)
+    # Of an image alone it is refused with the rest, as Nova does.
+    if of_flavor is None:
+        return {}
+    value = request.take(name, "image" if of_flavor in ("large", "any") else None)
+    if value in ("large", "any"):
+        if large_pages is not None:
+            return {"hugepages": from_bytes(_size_of(request, large_pages))}
+        if value == "large":
+            request.add(name, "is 'large', any size that a host has: say which by large_pages, such as 2Mi or 1Gi")
+        return {}
+    size = _SMALL if value == "small" else _bytes(value or "")
+    if size is None or size % _SMALL:
         request.add(name, f"is {value!r}: write small, large, any, or a size such as 2MB or 1GB")
         return {}
     return {} if size == _SMALL else {"hugepages": from_bytes(size)}
 
 
+def _size_of(request: Request, large_pages: t.Any) -> int:
+    try:
+        return to_bytes(large_pages if isinstance(large_pages, str) else str(large_pages))
+    except ConversionError as error:
+        request.add("large_pages", error.message)
+        return 0
+
+
 def _bytes(size: str) -> int | None:
     """Nova's sizes: KiB without a unit, and powers of 1024 with one (2MB, 2MiB)."""
-    found = re.fullmatch(r"(\d+)(?:([kKMG])i?B)?", size)
+    found = re.fullmatch(r"0*([1-9][0-9]{0,8})(?:([kKMG])i?B)?", size)
     return None if found is None else int(found[1]) * _UNITS[(found[2] or "K").upper()]
