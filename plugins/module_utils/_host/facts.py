@@ -16,21 +16,22 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.hugepages import
 from ansible_collections.rtvirt.core.plugins.module_utils._host.kvm import nested
 from ansible_collections.rtvirt.core.plugins.module_utils._host.ovs.database import facts_of_ovs
 from ansible_collections.rtvirt.core.plugins.module_utils._host.pci import in_the_way, read_devices
+from ansible_collections.rtvirt.core.plugins.module_utils._host.running_vms import running_vms
 from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
 from ansible_collections.rtvirt.core.plugins.module_utils._host.tuned import active_profile
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges
 
-__all__ = ["facts_of", "running_vms"]
+__all__ = ["facts_of", "kernel_facts"]
 
 
 def facts_of(host: Host) -> dict[str, t.Any]:
     return {
         "cpus": _cpus(host),
-        "kernel": _kernel(host),
+        "kernel": kernel_facts(host),
         "hugepages": [pool.result() for pool in read_pools(host)],
         "pci_devices": _devices(host),
         "kvm": _kvm(host),
-        "running_vms": running_vms(host),
+        "running_vms": [vm.name for vm in running_vms(host)],
         "ovs": facts_of_ovs(host),
         "tuned_profile": active_profile(host) or None,
     }
@@ -48,7 +49,7 @@ def _cpus(host: Host) -> dict[str, t.Any]:
     }
 
 
-def _kernel(host: Host) -> dict[str, t.Any]:
+def kernel_facts(host: Host) -> dict[str, t.Any]:
     version = host.word("/proc/sys/kernel/version")
     return {
         "release": host.word("/proc/sys/kernel/osrelease"),
@@ -99,25 +100,3 @@ def _kvm(host: Host) -> dict[str, t.Any]:
         "module": module,
         "nested": module is not None and nested(host, module) is True,
     }
-
-
-def running_vms(host: Host) -> list[str]:
-    """The VMs whose QEMU runs on this host, whoever has started it, by their names."""
-    found = []
-    for pid in host.names("/proc"):
-        command = host.read(f"/proc/{pid}/cmdline") if pid.isdigit() else None
-        program = (command or "").partition("\0")[0].rpartition("/")[2]
-        if command and program.startswith(("qemu-system-", "qemu-kvm")):
-            found.append(_name_of(command.split("\0")) or f"process {pid}")
-    return sorted(found)
-
-
-def _name_of(command: t.Sequence[str]) -> str | None:
-    """What QEMU's option ``-name [guest=]NAME,...`` says; in its options ``,,`` is a comma."""
-    given = next((value for option, value in zip(command, command[1:]) if option in ("-name", "--name")), "")
-    options = [option.replace("\1", ",") for option in given.replace(",,", "\1").split(",")]
-    named = (option.partition("=") for option in options)
-    return (
-        next((value if equals else name for name, equals, value in named if name == "guest" or not equals), None)
-        or None
-    )

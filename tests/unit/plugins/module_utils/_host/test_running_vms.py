@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import running_vms
+from ansible_collections.rtvirt.core.plugins.module_utils._host.running_vms import running_vms
 from ansible_collections.rtvirt.core.tests.unit.plugins.module_utils._host.tree import Tree
 
 
@@ -35,7 +35,7 @@ def of_libvirt(program: str, name: str) -> tuple[str, ...]:
 def test_a_guest_of_libvirt(program: str, tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     put_process(tree, 4242, *of_libvirt(program, "rt1"))
-    assert running_vms(tree) == ["rt1"]
+    assert [vm.name for vm in running_vms(tree)] == ["rt1"]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_guest_of_libvirt(program: str, tmp_path: Path) -> None:
 def test_the_name_of_a_guest(command: list[str], expected: str, tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     put_process(tree, 4242, "/usr/bin/qemu-system-x86_64", *command)
-    assert running_vms(tree) == [expected]
+    assert [vm.name for vm in running_vms(tree)] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_name_of_a_guest(command: list[str], expected: str, tmp_path: Path) 
 def test_a_process_that_is_none(command: list[str], tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     put_process(tree, 7, *command)
-    assert running_vms(tree) == []
+    assert [vm.name for vm in running_vms(tree)] == []
 
 
 def test_all_of_them_by_their_names(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_all_of_them_by_their_names(tmp_path: Path) -> None:
     put_process(tree, 1001, *of_libvirt("/usr/bin/qemu-system-x86_64", "rt10"))
     put_process(tree, 1002, "grep", "qemu-system-x86_64")
     put_process(tree, 99, "qemu-system-x86_64")
-    assert running_vms(tree) == ["process 99", "rt10", "rt2", "web"]
+    assert [vm.name for vm in running_vms(tree)] == ["process 99", "rt10", "rt2", "web"]
 
 
 @pytest.mark.parametrize("name", ["self", "thread-self", "sys", "42a", "cmdline"])
@@ -101,7 +101,7 @@ def test_what_else_is_in_proc_is_no_process(name: str, tmp_path: Path) -> None:
     """``self`` is this process once more, and so would be a guest of its own."""
     tree = Tree(tmp_path)
     tree.put(f"/proc/{name}/cmdline", "qemu-system-x86_64\0-name\0guest=rt1\0")
-    assert running_vms(tree) == []
+    assert [vm.name for vm in running_vms(tree)] == []
 
 
 class Vanishing(Tree):
@@ -123,7 +123,7 @@ def test_a_process_that_vanishes_meanwhile(tmp_path: Path) -> None:
     tree = Vanishing(tmp_path)
     put_process(tree, 4242, *of_libvirt("/usr/bin/qemu-system-x86_64", "rt1"))
     put_process(tree, 4243, *of_libvirt("/usr/bin/qemu-system-x86_64", "rt2"))
-    assert running_vms(tree) == ["rt2"]
+    assert [vm.name for vm in running_vms(tree)] == ["rt2"]
     assert tree.names("/proc") == ["4243"]
 
 
@@ -132,7 +132,7 @@ def test_a_process_of_which_nothing_is_told(tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     (tmp_path / "proc/4242").mkdir(parents=True)
     (tmp_path / "proc/4243/cmdline").mkdir(parents=True)
-    assert running_vms(tree) == []
+    assert [vm.name for vm in running_vms(tree)] == []
 
 
 def test_a_host_without_proc(tmp_path: Path) -> None:
@@ -144,4 +144,4 @@ def test_a_command_line_that_is_no_text(tmp_path: Path) -> None:
     file = tmp_path / "proc/4242/cmdline"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"/usr/bin/qemu-system-x86_64\0-drive\0file=/srv/\xff.img\0-name\0guest=rt1\0")
-    assert running_vms(tree) == ["rt1"]
+    assert [vm.name for vm in running_vms(tree)] == ["rt1"]
