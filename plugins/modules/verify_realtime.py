@@ -28,6 +28,12 @@ options:
     type: list
     elements: str
     default: []
+  isolated_cpus:
+    description:
+      - The CPUs that are for real time. By default those that the kernel says are isolated (C(isolcpus), cpusets).
+      - Nodes of OpenShift have a load balancer switched off for each pod instead, which the kernel does not tell. There
+        write the C(isolated) of the PerformanceProfile.
+    type: str
   measure:
     description:
       - Run C(cyclictest) (package C(rt-tests), on Red Hat's systems C(realtime-tests)). It loads the CPUs that it

@@ -45,8 +45,8 @@ class Finding(t.NamedTuple):
 
 
 def isolated_cpus(host: Host) -> frozenset[int]:
-    """Those that the kernel keeps others from. With ``isolcpus`` or a partition of cpusets it says so."""
-    return parse(host.word(f"{_CPUS}/isolated"))
+    """Those that the kernel keeps others from: by ``isolcpus``, or as an isolated partition of cpusets (Linux 6.8)."""
+    return parse(host.word(f"{_CPUS}/isolated")) | parse(host.word("/sys/fs/cgroup/cpuset.cpus.isolated"))
 
 
 def on_host(host: Host, isolated: frozenset[int]) -> t.Iterator[Finding]:

@@ -29,6 +29,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset impo
 
 ARGUMENTS: dict[str, t.Any] = {
     "vms": {"type": "list", "elements": "str", "default": []},
+    "isolated_cpus": {"type": "str"},
     "measure": {
         "type": "dict",
         "options": {
@@ -50,7 +51,7 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
         for index, name in enumerate(params["vms"])
         if name not in every
     ]
-    isolated = isolated_cpus(host)
+    isolated = _isolated(host, params["isolated_cpus"], problems)
     cpus = _to_measure(host, params["measure"], isolated, every, problems) if params["measure"] else frozenset()
     if problems:
         raise DeclarationError(problems)
@@ -75,6 +76,16 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
         return result
 
     return Planned(lambda: look(measured=False), lambda: look(measured=True))
+
+
+def _isolated(host: Host, given: str | None, problems: list[Problem]) -> frozenset[int]:
+    if given is None:
+        return isolated_cpus(host)
+    try:
+        return parse(given)
+    except ConversionError as error:
+        problems.append(Problem("isolated_cpus", error.message))
+        return frozenset()
 
 
 def _to_measure(

@@ -76,7 +76,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look(machine: Machine, **options: t.Any) -> dict[str, t.Any]:
-    given = {"vms": [], "measure": None, "report_only": True, **options}
+    given = {"vms": [], "isolated_cpus": None, "measure": None, "report_only": True, **options}
     if given["measure"] is not None:
         given["measure"] = {"seconds": 5, "limit": None, "cpus": None, **given["measure"]}
     return carry_out(verify_realtime, given, machine)
@@ -173,6 +173,18 @@ def test_a_vm_that_is_to_have_real_time(tmp_path: Path) -> None:
         look(machine, vms=["rt1"])
 
 
+def test_cpus_that_the_kernel_does_not_call_isolated(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.put(f"{CPUS}/isolated", "\n")
+    machine.vm("rt1", 1000, *RT1)
+    assert look(machine, isolated_cpus="2-7")["passed"]
+    # Of a partition of cpusets.
+    machine.put("/sys/fs/cgroup/cpuset.cpus.isolated", "2-7\n")
+    assert look(machine)["passed"]
+    with pytest.raises(DeclarationError, match=r"^isolated_cpus: "):
+        look(machine, isolated_cpus="x")
+
+
 def test_it_measures_what_no_realtime_vm_has(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.put(f"{CPUS}/isolated", "2-5\n")
@@ -188,7 +200,12 @@ def test_it_measures_what_no_realtime_vm_has(tmp_path: Path) -> None:
     machine.ran.clear()
     carry_out(
         verify_realtime,
-        {"vms": [], "measure": {"seconds": 5, "limit": None, "cpus": "6-7"}, "report_only": False},
+        {
+            "vms": [],
+            "isolated_cpus": None,
+            "measure": {"seconds": 5, "limit": None, "cpus": "6-7"},
+            "report_only": False,
+        },
         machine,
         check=True,
     )
