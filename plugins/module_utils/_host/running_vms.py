@@ -42,7 +42,7 @@ class Thread:
 
     @property
     def is_realtime(self) -> bool:
-        return self.vcpu is not None and self.scheduler in ("fifo", "rr")
+        return self.scheduler in ("fifo", "rr")
 
 
 @dataclass(frozen=True)

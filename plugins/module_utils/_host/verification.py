@@ -16,14 +16,27 @@ import typing as t
 from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import kernel_facts
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.running_vms import RunningVm, Thread
+from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges, parse
 
-__all__ = ["Finding", "isolated_cpus", "on_host", "on_vm"]
+__all__ = ["Finding", "Seen", "isolated_cpus", "on_host", "on_vm"]
+
+#: The VMs that run, with their threads.
+Seen = t.Sequence[tuple[RunningVm, t.Sequence[Thread]]]
 
 _CPUS = "/sys/devices/system/cpu"
 
 #: Seconds in which interrupts are counted.
 _WINDOW = 1.0
+
+#: Of QEMU since Linux 6.13: KVM makes it of the vCPU that comes first, on its CPU. Without pages to recover it sleeps.
+_KVM_WORKER = "kvm-nx-lpage-re"
+
+#: Interrupts with a number that each CPU has for itself, on ARM and RISC-V: timers, counters and the guests' own.
+_OF_THE_CPU = ("arch_timer", "vtimer", "ptimer", "vgic", "arm-pmu", "riscv-timer")
+
+#: Governors that leave the frequency as it is.
+_STEADY = ("", "performance", "userspace")
 
 #: Values by which the kernel interrupts or moves what runs: file, what is wrong with it, the values that are right.
 _SETTINGS = (
@@ -49,7 +62,8 @@ def isolated_cpus(host: Host) -> frozenset[int]:
     return parse(host.word(f"{_CPUS}/isolated")) | parse(host.word("/sys/fs/cgroup/cpuset.cpus.isolated"))
 
 
-def on_host(host: Host, isolated: frozenset[int]) -> t.Iterator[Finding]:
+def on_host(host: Host, isolated: frozenset[int], busy: frozenset[int]) -> t.Iterator[Finding]:
+    """:arg busy: CPUs of real-time vCPUs. Where isolation comes with a pod, devices may interrupt all others."""
     kernel = kernel_facts(host)
     if not kernel["realtime"]:
         yield Finding("host", f"the kernel {kernel['release']} is no real-time one")
@@ -63,22 +77,22 @@ def on_host(host: Host, isolated: frozenset[int]) -> t.Iterator[Finding]:
         # A kernel without it does not do it.
         if value and value not in right:
             yield Finding("host", f"{path} is {value}, not {' or '.join(right)}: {told}")
-    slow = [
-        cpu
-        for cpu in sorted(isolated)
-        if host.word(f"{_CPUS}/cpu{cpu}/cpufreq/scaling_governor") not in ("", "performance")
-    ]
+    quiet = isolated & (isolated_cpus(host) | busy)
+    slow = [cpu for cpu in quiet if host.word(f"{_CPUS}/cpu{cpu}/cpufreq/scaling_governor") not in _STEADY]
     if slow:
         yield Finding("host", f"CPUs {format_ranges(slow)} change their frequency: the governor is not performance")
-    for interrupt, cpus in _interrupts(host, isolated).items():
+    for interrupt, cpus in _interrupts(host, quiet).items():
         yield Finding("host", f"interrupt {interrupt} came to CPUs {format_ranges(cpus)}, which are isolated")
 
 
 def on_vm(
-    host: Host, vm: RunningVm, every: t.Mapping[str, t.Sequence[Thread]], isolated: frozenset[int]
+    host: Host, vm: RunningVm, threads: t.Sequence[Thread], every: Seen, isolated: frozenset[int]
 ) -> t.Iterator[Finding]:
-    """:arg every: the threads of all VMs by their names."""
-    mine = [one for one in every[vm.name] if one.is_realtime]
+    """:arg every: all VMs that run, this one among them."""
+    if all(one.vcpu is None for one in threads):
+        yield Finding(vm.name, "its vCPUs cannot be told: QEMU runs without -name debug-threads=on")
+        return
+    mine = [one for one in threads if one.is_realtime and one.vcpu is not None]
     if not mine:
         yield Finding(vm.name, "no vCPU has a real-time scheduler")
     for one in mine:
@@ -86,16 +100,43 @@ def on_vm(
         if len(one.cpus) > 1:
             yield Finding(vm.name, f"{where} is not pinned: it may run on CPUs {format_ranges(one.cpus)}")
             continue
+        cpu = format_ranges(one.cpus)
         if not one.cpus <= isolated:
-            yield Finding(vm.name, f"{where} is on CPU {format_ranges(one.cpus)}, which is not isolated")
-        for name, theirs in every.items():
-            beside = sorted({other.name for other in theirs if other is not one and other.cpus & one.cpus})
-            if beside:
-                told = f"{', '.join(beside)} of {name} may run there too"
-                yield Finding(vm.name, f"{where} has not CPU {format_ranges(one.cpus)} for itself: {told}")
+            yield Finding(vm.name, f"{where} is on CPU {cpu}, which is not isolated")
+        siblings = _siblings(host, one.cpus)
+        if siblings - isolated:
+            told = f"CPU {format_ranges(siblings - isolated)}, which is not isolated"
+            yield Finding(vm.name, f"{where} shares the core of CPU {cpu} with {told}")
+        for other, theirs in every:
+            names = _beside(host, one, theirs, one.cpus)
+            if names:
+                yield Finding(
+                    vm.name, f"{where} has not CPU {cpu} for itself: {names} of {other.name} may run there too"
+                )
+            elif other is not vm and (names := _beside(host, one, theirs, siblings)):
+                yield Finding(vm.name, f"{where} shares the core of CPU {cpu} with {names} of {other.name}")
     swapped = vm.swapped(host)
     if swapped:
         yield Finding(vm.name, f"{swapped} KiB of its memory are swapped out")
+
+
+def _beside(host: Host, one: Thread, theirs: t.Iterable[Thread], cpus: frozenset[int]) -> str:
+    """The names of the threads that may run on some CPUs, but for that one."""
+    asleep = host.word("/sys/module/kvm/parameters/nx_huge_pages") in ("N", "never")
+    return ", ".join(
+        sorted(
+            {
+                other.name
+                for other in theirs
+                if other is not one and other.cpus & cpus and not (asleep and other.name.startswith(_KVM_WORKER))
+            }
+        )
+    )
+
+
+def _siblings(host: Host, cpus: frozenset[int]) -> frozenset[int]:
+    """The other CPUs of their cores."""
+    return frozenset(cpu for core in read_topology(host).cores if core & cpus for cpu in core) - cpus
 
 
 def _interrupts(host: Host, cpus: frozenset[int]) -> dict[str, list[int]]:
@@ -118,6 +159,11 @@ def _counts(host: Host) -> dict[str, dict[int, int]]:
     for line in lines[1:]:
         number, _colon, rest = line.partition(":")
         words = rest.split()
-        if number.strip().isdigit() and len(words) > len(cpus) and not words[-1].startswith("vfio"):
-            found[f"{number.strip()} ({words[-1]})"] = dict(zip(cpus, map(int, words)))
+        if not number.strip().isdigit() or len(words) <= len(cpus):
+            continue
+        # Devices that share a line have commas between them; before the first there are words on the interrupt.
+        first, *others = " ".join(words[len(cpus) :]).split(", ")
+        devices = [first.split()[-1], *others]
+        if not all(one.startswith("vfio") or one.split()[-1] in _OF_THE_CPU for one in devices):
+            found[f"{number.strip()} ({', '.join(devices)})"] = dict(zip(cpus, map(int, words)))
     return found

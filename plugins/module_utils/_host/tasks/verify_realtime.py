@@ -21,6 +21,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.running_vms impo
 from ansible_collections.rtvirt.core.plugins.module_utils._host.task import Planned, Result
 from ansible_collections.rtvirt.core.plugins.module_utils._host.verification import (
     Finding,
+    Seen,
     isolated_cpus,
     on_host,
     on_vm,
@@ -43,85 +44,102 @@ ARGUMENTS: dict[str, t.Any] = {
 
 
 def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
-    """:raises DeclarationError: for VMs that do not run here, and for CPUs that cannot be measured."""
-    found = running_vms(host)
-    every = {vm.name: vm.threads(host) for vm in found}
+    """:raises DeclarationError: for VMs that do not run here, and for CPUs that are not there or cannot be measured."""
+    every = [(vm, vm.threads(host)) for vm in running_vms(host)]
+    names = [vm.name for vm, _threads in every]
     problems = [
-        Problem(f"vms[{index}]", f"no VM {name!r} runs on this host: {', '.join(every) or 'none does'}")
+        Problem(f"vms[{index}]", f"no VM {name!r} runs on this host: {', '.join(names) or 'none does'}")
         for index, name in enumerate(params["vms"])
-        if name not in every
+        if name not in names
     ]
-    isolated = _isolated(host, params["isolated_cpus"], problems)
-    cpus = _to_measure(host, params["measure"], isolated, every, problems) if params["measure"] else frozenset()
+    online = parse(host.word("/sys/devices/system/cpu/online"))
+    busy = frozenset(cpu for _vm, threads in every for one in threads if one.is_realtime for cpu in one.cpus)
+    isolated = isolated_cpus(host) & online
+    if params["isolated_cpus"]:
+        isolated = _cpus("isolated_cpus", params["isolated_cpus"], online, problems)
+    measured: frozenset[int] = frozenset()
+    if params["measure"]:
+        measured = _to_measure(host, params["measure"], isolated, busy, online, problems)
     if problems:
         raise DeclarationError(problems)
-    wanted = params["vms"] or [name for name, threads in every.items() if any(one.is_realtime for one in threads)]
-    chosen = [vm for vm in found if vm.name in wanted]
+    chosen = [
+        (vm, threads)
+        for vm, threads in every
+        if (vm.name in params["vms"] if params["vms"] else any(one.is_realtime for one in threads))
+    ]
 
-    def look(*, measured: bool) -> Result:
-        findings = [*on_host(host, isolated)]
-        for vm in chosen:
-            findings += on_vm(host, vm, every, isolated)
-        latencies = measure(host, cpus, params["measure"]["seconds"]) if cpus and measured else []
-        limit = (params["measure"] or {}).get("limit")
-        findings += [
-            Finding("host", f"CPU {one.cpu} woke up {one.max} us late, and {limit} is the limit")
-            for one in latencies
-            if limit is not None and one.max > limit
-        ]
-        result = _described(isolated, {vm.name: every[vm.name] for vm in chosen}, findings, latencies)
+    def look(*, apply: bool) -> Result:
+        findings = [*on_host(host, isolated, busy)]
+        for vm, threads in chosen:
+            findings += on_vm(host, vm, threads, every, isolated)
+        latencies: list[Latency] = []
+        if apply and measured:
+            latencies = _measured(host, measured, params["measure"], findings)
+        result = _described(isolated, chosen, findings, latencies)
         if findings and not params["report_only"]:
             told = "; ".join(f"{one.about}: {one.message}" for one in findings)
             raise RtvirtError(f"real time is not in force, {len(findings)} findings: {told}", **result)
+        if params["measure"] and not measured:
+            result["warnings"] = ["nothing is measured: no isolated CPU is free of real-time VMs"]
         return result
 
-    return Planned(lambda: look(measured=False), lambda: look(measured=True))
+    return Planned(lambda: look(apply=False), lambda: look(apply=True))
 
 
-def _isolated(host: Host, given: str | None, problems: list[Problem]) -> frozenset[int]:
-    if given is None:
-        return isolated_cpus(host)
+def _cpus(option: str, given: str, online: frozenset[int], problems: list[Problem]) -> frozenset[int]:
+    """CPUs that are written out."""
     try:
-        return parse(given)
+        cpus = parse(given)
     except ConversionError as error:
-        problems.append(Problem("isolated_cpus", error.message))
+        problems.append(Problem(option, error.message))
         return frozenset()
+    if cpus - online:
+        told = f"CPUs {format_ranges(cpus - online)} are not online: online are {format_ranges(online)}"
+        problems.append(Problem(option, told))
+    return cpus
 
 
 def _to_measure(
     host: Host,
     given: t.Mapping[str, t.Any],
     isolated: frozenset[int],
-    vms: t.Mapping[str, t.Sequence[Thread]],
+    busy: frozenset[int],
+    online: frozenset[int],
     problems: list[Problem],
 ) -> frozenset[int]:
     """The CPUs that are measured: isolated ones that no real-time vCPU has, whose guest would be disturbed."""
-    for option, value in (("seconds", given["seconds"]), ("limit", given["limit"])):
-        if value is not None and value < 1:
-            problems.append(Problem(f"measure.{option}", f"is {value}: write 1 or more"))
+    for option in ("seconds", "limit"):
+        if given[option] is not None and given[option] < 1:
+            problems.append(Problem(f"measure.{option}", f"is {given[option]}: write 1 or more"))
     if not host.has_tool("cyclictest"):
         problems.append(Problem("measure", "needs cyclictest: install rt-tests (realtime-tests on Red Hat's systems)"))
-    taken = {cpu for threads in vms.values() for one in threads if one.is_realtime for cpu in one.cpus}
-    try:
-        cpus = isolated - taken if given["cpus"] is None else parse(given["cpus"])
-    except ConversionError as error:
-        problems.append(Problem("measure.cpus", error.message))
-        return frozenset()
-    online = parse(host.word("/sys/devices/system/cpu/online"))
-    for wrong, told in (
-        (cpus - online, f"not online: online are {format_ranges(online)}"),
-        (cpus & taken, "of real-time VMs: leave them out"),
-    ):
-        if wrong:
-            problems.append(Problem("measure.cpus", f"CPUs {format_ranges(wrong)} are {told}"))
-    if not cpus:
-        problems.append(Problem("measure.cpus", "no isolated CPU is free of real-time VMs: write which to measure"))
+    if not given["cpus"]:
+        return isolated - busy
+    cpus = _cpus("measure.cpus", given["cpus"], online, problems)
+    if cpus & busy:
+        told = f"CPUs {format_ranges(cpus & busy)} are of real-time VMs: leave them out"
+        problems.append(Problem("measure.cpus", told))
     return cpus
+
+
+def _measured(host: Host, cpus: frozenset[int], given: t.Mapping[str, t.Any], findings: list[Finding]) -> list[Latency]:
+    """What was measured; what went wrong, and what was too late, is among the findings."""
+    try:
+        latencies = measure(host, cpus, given["seconds"])
+    except RtvirtError as error:
+        findings.append(Finding("host", error.message))
+        return []
+    findings += [
+        Finding("host", f"CPU {one.cpu} woke up {one.max} us late, and {given['limit']} is the limit")
+        for one in latencies
+        if given["limit"] is not None and one.max > given["limit"]
+    ]
+    return latencies
 
 
 def _described(
     isolated: frozenset[int],
-    vms: t.Mapping[str, t.Sequence[Thread]],
+    vms: Seen,
     findings: t.Sequence[Finding],
     latencies: t.Sequence[Latency],
 ) -> Result:
@@ -131,8 +149,7 @@ def _described(
         "findings": [one._asdict() for one in findings],
         "isolated": format_ranges(isolated),
         "vms": [
-            {"name": name, "vcpus": [_vcpu(one) for one in threads if one.vcpu is not None]}
-            for name, threads in vms.items()
+            {"name": vm.name, "vcpus": [_vcpu(one) for one in threads if one.vcpu is not None]} for vm, threads in vms
         ],
         "latencies": [one._asdict() for one in latencies],
     }
