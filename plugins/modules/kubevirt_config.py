@@ -395,10 +395,7 @@ def idle_types(home: KubeVirt | HyperConverged, declared: Declared) -> list[str]
     kubevirt = home.kubevirt if isinstance(home, HyperConverged) else home
     if not declared.types or declared.absent or kubevirt.makes_mediated_devices:
         return []
-    remedy = (
-        "see mediatedDevicesConfiguration.enabled, and the gate DisableMDEVConfiguration (in HyperConverged's v1beta1"
-    )
-    remedy += " disableMDevConfiguration)"
+    remedy = "see mediatedDevicesConfiguration.enabled, or disableMDevConfiguration (the gate DisableMDEVConfiguration)"
     return [f"KubeVirt is told to leave mediated devices alone, and makes none: {remedy}"]
 
 
