@@ -91,7 +91,7 @@ options:
   delete_volumes:
     description:
       - Whether the DataVolumes of O(data_volume_templates) go with a VM that is deleted, as KubeVirt has it.
-      - V(false) keeps them. The VM is stopped, and the server takes it out of their owners.
+      - V(false) keeps them. The VM is stopped, and taken out of their owners.
     type: bool
     default: true
   concurrency:

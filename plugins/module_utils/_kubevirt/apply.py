@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects, status
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects, status, volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import plan_vm
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.power import (
@@ -112,6 +112,8 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
     options = {"preconditions": {"uid": live["metadata"]["uid"]}, **settings.delete_options}
     outcome.orphaned = options.get("propagationPolicy") == "Orphan"
     if not settings.delete_volumes:
+        # Who may not do it learns that before the VM is stopped.
+        outcome.volumes_kept = volumes.release(session.trying(), live)
         _keep_volumes(session, outcome, settings)
         options["propagationPolicy"] = "Orphan"
     try:
@@ -122,6 +124,8 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
             raise explained(error, outcome.plan.manifest) from error
         # Gone by somebody else's doing, or by our own, whose answer was lost on the way.
         outcome.actions += ["delete"] if error.tries > 1 else []
+    if outcome.volumes_kept and not session.dry_run:
+        volumes.release(session, live)
 
 
 def _remove_ended(session: Session, outcome: Outcome) -> None:
@@ -140,8 +144,6 @@ def _keep_volumes(session: Session, outcome: Outcome, settings: Settings) -> Non
     """
     # Somebody may have started or stopped it since the plan was made.
     outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
-    templates = mapping_at(outcome.vm, "spec").get("dataVolumeTemplates") or []
-    outcome.volumes_kept = [str(mapping_at(template, "metadata").get("name")) for template in templates]
     if outcome.orphaned or outcome.vm is None:
         return
     # An instance that has ended is KubeVirt's to remove, where its strategy lets that be asked for.

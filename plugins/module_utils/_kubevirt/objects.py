@@ -13,6 +13,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtE
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 
 __all__ = [
+    "DATA_VOLUMES",
     "DEFINITIONS",
     "HYPERCONVERGEDS",
     "KUBEVIRTS",
@@ -36,11 +37,12 @@ VMIS = "virtualmachineinstances"
 KUBEVIRTS = "kubevirts"
 DEFINITIONS = "network-attachment-definitions"
 HYPERCONVERGEDS = "hyperconvergeds"
+DATA_VOLUMES = "datavolumes"
 
 _KUBEVIRT = "kubevirt.io/v1"
 
 #: Kind -> its API, and who brings it.
-_APIS = {DEFINITIONS: ("k8s.cni.cncf.io/v1", "Multus")}
+_APIS = {DEFINITIONS: ("k8s.cni.cncf.io/v1", "Multus"), DATA_VOLUMES: ("cdi.kubevirt.io/v1beta1", "CDI")}
 
 #: Asking for each of so few VMs costs the server less than the list of a namespace that may hold thousands.
 _FEW = 1

@@ -110,11 +110,18 @@ def test_the_role_is_enough(simulator: Cluster, bed: Bed, tmp_path: Path) -> Non
     editor = simulator.api_with(kubeconfig)
     until("the role counts", lambda: allowed(editor, f"{bed.folder}/virtualmachines"))
 
+    volume = {"source": {"blank": {}}, "storage": {"resources": {"requests": {"storage": "1Gi"}}}}
+    declared = {
+        "data_volume_templates": [{"metadata": {"name": "vm-a"}, "spec": volume}],
+        "disks": [{"name": "a", "disk": {}, "volume": {"dataVolume": {"name": "vm-a"}}}],
+        "kubeconfig": str(kubeconfig),
+    }
+
     def as_editor(**options: t.Any) -> dict[str, t.Any]:
-        return run_one(**{**bed.bare(**options), "kubeconfig": str(kubeconfig), "wait": True})
+        return run_one(**{**bed.bare(**declared, **options), "wait": True})
 
     for check in (True, False):
-        assert run_one(check=check, **{**bed.bare(), "kubeconfig": str(kubeconfig)})["actions"] == ["create"]
+        assert run_one(check=check, **bed.bare(**declared))["actions"] == ["create"]
     assert as_editor(state="running", wait_for=["ready", "agent", "address"])["actions"] == ["start"]
     assert only_guest(info(bed, kubeconfig=str(kubeconfig), namespace=bed.namespace, guest_agent=True)) == "vm"
     for state, action in (("paused", "pause"), ("running", "unpause"), ("restarted", "restart"), ("stopped", "stop")):
@@ -122,7 +129,8 @@ def test_the_role_is_enough(simulator: Cluster, bed: Bed, tmp_path: Path) -> Non
     assert as_editor(cpu_cores=2)["actions"] == ["update"]
     with pytest.raises(TaskError, match="not stopped within 0 s"):
         as_editor(cpu_cores=2, state="stopped", wait_timeout=0)
-    assert as_editor(state="absent", delete_volumes=False)["actions"] == ["delete"]
+    gone = as_editor(state="absent", delete_volumes=False)
+    assert (gone["actions"], gone["volumes_kept"]) == (["delete"], ["vm-a"])
 
 
 def allowed(api: t.Any, path: str) -> bool:

@@ -447,6 +447,26 @@ def test_without_any_right(bed: Bed, simulator: Cluster, tmp_path: Path) -> None
     assert bed.names() == []
 
 
+def test_without_the_right_to_keep_volumes(bed: Bed, simulator: Cluster, tmp_path: Path) -> None:
+    """By KubeVirt's own role for editors, which has no DataVolumes. The VM goes on."""
+    volume = {"source": {"blank": {}}, "storage": {"resources": {"requests": {"storage": "1Gi"}}}}
+    disk = {"name": "a", "disk": {}, "volume": {"dataVolume": {"name": "vm-a"}}}
+    templates = [{"metadata": {"name": "vm-a"}, "spec": volume}]
+    run_one(**bed.bare(data_volume_templates=templates, disks=[disk], state="running", wait=True))
+    bind(bed, "editor", "kubevirt.io:edit")
+    machines = {"apiGroups": ["kubevirt.io"], "resources": ["virtualmachines"], "verbs": ["get", "list", "delete"]}
+    volumes = {"apiGroups": ["cdi.kubevirt.io"], "resources": ["datavolumes"], "verbs": ["list"]}
+    bind(bed, "lister", rules=[machines, volumes])
+    for user, verb in (("editor", "list"), ("lister", "patch")):
+        access = as_user(bed, simulator, tmp_path, user)
+        api = simulator.api_with(Path(access["kubeconfig"]))
+        patient(lambda api=api: api.get(f"{bed.folder}/virtualmachines"))
+        text = message(**{**bed.bare(state="absent", delete_volumes=False), **access})
+        assert "vm: cannot be taken out of the owners of its DataVolumes, which would go with it" in text
+        assert f"cannot {verb} resource" in text
+        assert bed.power() == "running"
+
+
 def test_without_the_right_to_write(bed: Bed, simulator: Cluster, tmp_path: Path) -> None:
     run_one(**bed.bare())
     bind(bed, "viewer", "kubevirt.io:view")
