@@ -5,23 +5,28 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import typing as t
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.rtvirt.core.plugins.module_utils import _zipped
 
 SCRIPT = """
-import collections, importlib, json, sys
+import collections, importlib, json, os, pwd, sys, types
 
 compiled = collections.Counter()
 sys.addaudithook(lambda event, values: compiled.update([str(values[1])]) if event == "compile" else None)
 sys.path.insert(0, sys.argv[1])
 import zipped
-if sys.argv[2] == "once":
-    zipped.compile_once()
+# The home that is the user's by /etc/passwd.
+pwd.getpwuid = lambda uid: types.SimpleNamespace(pw_dir=sys.argv[2] if uid == os.geteuid() else "")
+if sys.argv[3] == "ours":
+    zipped.use_compiled()
 import package.module
 try:
     import package.missing
@@ -31,40 +36,108 @@ described = [
     [one.__name__, one.__file__, one.__package__, list(getattr(one, "__path__", []))]
     for one in (package, package.module)
 ]
-times = {name.rpartition("archive.zip/")[2]: count for name, count in compiled.items() if "archive.zip" in name}
+times = {name.rpartition(".zip/")[2]: count for name, count in compiled.items()}
 print(json.dumps({"described": described, "missing": missing, "value": package.module.VALUE, "times": times}))
 """
 
 
-def loaded(folder: Path, how: str) -> dict[str, t.Any]:
+#: The folder that has been looked into before is Python's own importer's still.
+FILES = ["package/module.py", "package/deeper/__init__.py", "package/deeper/leaf.py"]
+
+
+def loaded(folder: Path, how: str = "ours", *, value: int = 7, **environment: str) -> dict[str, t.Any]:
     archive = folder / "archive.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.write(_zipped.__file__, "zipped.py")
         file.writestr("package/__init__.py", "")
         file.writestr("package/module.py", "from package.deeper import VALUE\n")
         file.writestr("package/deeper/__init__.py", "from . import leaf\nVALUE = leaf.VALUE\n")
-        file.writestr("package/deeper/leaf.py", "VALUE = 7\n")
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(archive), how], capture_output=True, text=True, check=True)
+        file.writestr("package/deeper/leaf.py", f"VALUE = {value}\n")
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    command = [sys.executable, "-c", SCRIPT, str(archive), str(home), how]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**plain, **environment})
     return t.cast("dict[str, t.Any]", json.loads(done.stdout))
 
 
+def times(result: dict[str, t.Any]) -> list[int]:
+    """How often each file was compiled."""
+    return [result["times"].get(file, 0) for file in FILES]
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted((folder / "home").rglob("*.pyc"))
+
+
 def test_each_file_is_compiled_once(tmp_path: Path) -> None:
-    """The folder that has been looked into before is Python's own importer's still."""
-    as_it_is, once = loaded(tmp_path, "as it is"), loaded(tmp_path, "once")
-    files = ["package/module.py", "package/deeper/__init__.py", "package/deeper/leaf.py"]
-    assert [as_it_is["times"][file] for file in files] == [2, 2, 2]
-    assert [once["times"][file] for file in files] == [1, 1, 1]
+    assert times(loaded(tmp_path, "as it is")) == [2, 2, 2]
+    assert kept(tmp_path) == []
+    assert times(loaded(tmp_path)) == [1, 1, 1]
+    assert [path.name for path in kept(tmp_path)] == sorted(f"{file.replace('/', '.')}c" for file in FILES)
+    assert times(loaded(tmp_path)) == [0, 0, 0]
+    assert sorted(path for path in (tmp_path / "home").rglob("*") if path.is_file()) == kept(tmp_path)
+
+
+def test_a_changed_file_is_compiled_anew(tmp_path: Path) -> None:
+    loaded(tmp_path)
+    other = loaded(tmp_path, value=8)
+    assert (other["value"], times(other)) == (8, [0, 0, 1])
+    assert times(loaded(tmp_path, value=8)) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda _data: b"", lambda data: data[:-3], lambda data: data[:20] + bytes(len(data) - 20)]
+)
+def test_what_is_not_whole_is_compiled_anew(tmp_path: Path, spoil: t.Callable[[bytes], bytes]) -> None:
+    """A power cut leaves such files. To unmarshal one can be the end of the process."""
+    loaded(tmp_path)
+    for path in kept(tmp_path):
+        path.write_bytes(spoil(path.read_bytes()))
+    again = loaded(tmp_path)
+    assert (again["value"], times(again)) == (7, [1, 1, 1])
+    assert times(loaded(tmp_path)) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707])
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path: Path, mode: int) -> None:
+    loaded(tmp_path)
+    kept(tmp_path)[0].parent.chmod(mode)
+    assert times(loaded(tmp_path, value=8)) == [1, 1, 1]
+    kept(tmp_path)[0].parent.chmod(0o700)
+    assert times(loaded(tmp_path)) == [0, 0, 0]
+
+
+def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a folder away")
+    loaded(tmp_path)
+    os.chown(kept(tmp_path)[0].parent, 65534, 65534)
+    assert times(loaded(tmp_path)) == [1, 1, 1]
+
+
+def test_a_home_that_is_no_folder_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "home" / ".cache").mkdir(parents=True)
+    (tmp_path / "home" / ".cache" / "rtvirt").write_text("")
+    assert [times(loaded(tmp_path)) for _time in range(2)] == [[1, 1, 1]] * 2
+
+
+@pytest.mark.parametrize("switch", ["PYTHONDONTWRITEBYTECODE", "PYTHONOPTIMIZE"])
+def test_nothing_is_kept_where_python_is_to_keep_nothing_or_makes_other_code(tmp_path: Path, switch: str) -> None:
+    assert times(loaded(tmp_path, **{switch: "1"})) == [1, 1, 1]
+    assert kept(tmp_path) == []
 
 
 def test_nothing_else_is_another(tmp_path: Path) -> None:
-    as_it_is, once = loaded(tmp_path, "as it is"), loaded(tmp_path, "once")
-    assert (once.pop("times"), as_it_is.pop("times")) != ({}, {})
-    assert once == as_it_is
-    assert once["missing"] == "package.missing"
-    assert once["value"] == 7
+    as_it_is, first, then = loaded(tmp_path, "as it is"), loaded(tmp_path), loaded(tmp_path)
+    for result in (as_it_is, first, then):
+        del result["times"]
+    assert as_it_is == first == then
+    assert first["missing"] == "package.missing"
+    assert first["value"] == 7
 
 
 def test_out_of_a_zip_file_it_does_nothing() -> None:
     before = [*sys.path_hooks]
-    _zipped.compile_once()
+    _zipped.use_compiled()
     assert sys.path_hooks == before
