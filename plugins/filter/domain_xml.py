@@ -9,9 +9,9 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import host_check
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_placement, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import host_from_capabilities
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_host
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, as_json, checked
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
@@ -35,11 +35,11 @@ def domain_xml(
         manifest = admit([Options(options)], LIBVIRT_RULES)[0]
         document = manifest.document
         host = host_from_capabilities(capabilities)
-        problems = check_host(manifest, host, Settings(virt_type=virt_type, local=False), None)
+        problems = host_check.check_host(manifest, host, host_check.Settings(virt_type=virt_type, local=False), None)
         if problems:
             raise DeclarationError(problems)
-        check_cpus("cpu_pool", cpu_pool)
-        check_cpus("isolated_cpus", isolated_cpus)
+        host_check.check_cpus("cpu_pool", cpu_pool)
+        host_check.check_cpus("isolated_cpus", isolated_cpus)
         pool = host.pool(cpu_pool, cpuset.parse(isolated_cpus))
         context = context_for(
             document,

@@ -9,10 +9,10 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission import structure
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster_fields import KUBEVIRT
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import MACHINE
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import convert
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import settle_types
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, checked
 
 
@@ -20,7 +20,7 @@ def manifest(declaration: t.Any) -> dict[str, t.Any]:
     try:
         # Of either backend: both have fields that the other does not.
         document = convert(Options(checked(declaration)), KUBEVIRT).document
-        return t.cast("dict[str, t.Any]", settle_types(document, MACHINE))
+        return t.cast("dict[str, t.Any]", structure.settle_types(document, MACHINE))
     except RtvirtError as error:
         raise AnsibleFilterError(f"rtvirt.core.manifest: {error.message}") from error
 

@@ -284,7 +284,7 @@ import contextlib
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem, RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome, define, host_lock, predict
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import apply, host_check, power, results
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import (
     CONNECTION,
     connected,
@@ -298,11 +298,8 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import (
     polling_cpus,
     read_host,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import Settings, check_cpus, check_remote
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.planner import Planner
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.power import Waits, apply_power
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_outcome, diff_of
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_result
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
@@ -341,7 +338,7 @@ def plan_all(
     :arg placing: whether CPUs are to be placed.
     :raises DeclarationError: with the problems of all of them.
     """
-    settings = Settings(
+    settings = host_check.Settings(
         local=is_local(params["uri"]),
         **{
             key: params[key]
@@ -392,7 +389,7 @@ def has_uuids(manifests: list[Manifest]) -> bool:
 
 
 @contextlib.contextmanager
-def telling(outcomes: list[Outcome]) -> t.Iterator[None]:
+def telling(outcomes: list[apply.Outcome]) -> t.Iterator[None]:
     """Have an error say what was done before it, which stays done."""
     try:
         yield
@@ -404,32 +401,32 @@ def telling(outcomes: list[Outcome]) -> t.Iterator[None]:
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
     manifests = admit(declarations(params), LIBVIRT_RULES, names_only=params["state"] == "absent")
-    waits = Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
-    check_cpus("cpu_pool", params["cpu_pool"])
+    waits = power.Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
+    host_check.check_cpus("cpu_pool", params["cpu_pool"])
     if params["wait_timeout"] < 0:
         raise DeclarationError([Problem("wait_timeout", f"is {params['wait_timeout']}: write 0 or more seconds")])
     if not is_local(params["uri"]):
         leaving = params["state"] == "absent"
-        check_remote(
+        host_check.check_remote(
             [] if leaving else manifests,
             removes=leaving and params["delete_volumes"],
             has_pool=params["cpu_pool"] is not None,
         )
     # Of a VM that is to go, nothing but the name has been checked.
     placing = params["state"] != "absent" and needs_placement(manifests)
-    outcomes: list[Outcome] = []
+    outcomes: list[apply.Outcome] = []
     with connected(params["uri"]) as connection:
-        with host_lock(placing and not check_mode):
+        with apply.host_lock(placing and not check_mode):
             plans = plan_all(connection, params, manifests, placing=placing)
             with telling(outcomes):
                 for plan in plans:
-                    outcomes.append(predict(plan) if check_mode else define(connection, plan))
+                    outcomes.append(apply.predict(plan) if check_mode else apply.define(connection, plan))
         if not check_mode:
             with telling(outcomes):
-                apply_power(connection, outcomes, waits)
-        vms = [describe_outcome(connection, outcome, check_mode=check_mode) for outcome in outcomes]
+                power.apply_power(connection, outcomes, waits)
+        vms = [results.describe_outcome(connection, outcome, check_mode=check_mode) for outcome in outcomes]
     result = task_result(vms, several=params["vms"] is not None)
-    result["diff"] = [diff_of(outcome) for outcome in outcomes if outcome.changed]
+    result["diff"] = [results.diff_of(outcome) for outcome in outcomes if outcome.changed]
     return result
 
 

@@ -131,7 +131,7 @@ vms:
 import functools
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, results
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.agent import guest_facts
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import (
     CONNECTION,
@@ -141,7 +141,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection im
     those_present,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.fitting import fitting_manifest
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.results import describe_domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.threads import vcpu_threads
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 
@@ -155,7 +154,7 @@ def describe(handle: t.Any, *, local: bool) -> dict[str, t.Any]:
     with doing(f"read {domain.name}"):
         guest = guest_facts(handle) if running else {}
     return {
-        **describe_domain(domain),
+        **results.describe_domain(domain),
         "managed": record is not None,
         "manifest": record.manifest if record else fitting_manifest(domain.definition),
         "vcpu_threads": vcpu_threads(domain.name) if local and running else [],

@@ -11,8 +11,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import reconcile
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, drift
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
     changed_seeds,
@@ -88,7 +87,7 @@ def compare(existing: domains.Domain, declaration: Declaration) -> Comparison:
     last, now = existing.record, declaration.record
     declared = declaration.as_xml()
     older = declared if last is None else declaration.as_xml(last)
-    definition, changes = reconcile(
+    definition, changes = drift.reconcile(
         existing.definition, complete=declaration.complete, declared=declared, last=older, is_layer=declaration.is_layer
     )
     changes += _seed_changes(last, now)
@@ -135,7 +134,7 @@ def _lacks(
         return []
     # It may have what was declared when it was started, and what it was given since.
     started = read_record(guest)
-    _merged, changes = reconcile(
+    _merged, changes = drift.reconcile(
         _as_asked(guest, existing.definition, declaration, started),
         complete=declaration.complete,
         declared=declared,

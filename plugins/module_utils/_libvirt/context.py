@@ -15,12 +15,12 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import numa
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.cpu import realtime_vcpus
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import (
     placement_request,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.numa import cell_memory
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
     POD,
     Manifest,
@@ -74,7 +74,7 @@ def check_placement(manifest: Manifest, context: Context) -> None:
     without memory.
     """
     placement = context.placement
-    cells = cell_memory(pod_spec(manifest.document), placement)
+    cells = numa.cell_memory(pod_spec(manifest.document), placement)
     if any(not memory for _vcpus, memory in cells):
         path = manifest.option_path((*POD, "domain", "memory", "guest"))
         message = f"has fewer huge pages than the {len(cells)} NUMA nodes that its vCPUs are placed on"

@@ -16,14 +16,8 @@ import re
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.coherence import keep_coherent
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import coherence, identity
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import hide_passwords
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity import (
-    behind,
-    find,
-    identity,
-    step_of,
-)
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import ABSENT, rules_out
 
@@ -72,7 +66,7 @@ def reconcile(
     changes: list[Change] = []
     owners = [one for one in (declared, last, started) if one is not None]
     _merge(merged, _with_layers(complete, domain, is_layer), owners, (), changes)
-    keep_coherent(merged, {change.path for change in changes})
+    coherence.keep_coherent(merged, {change.path for change in changes})
     for name in _SECTIONS:
         section = merged.find(name)
         if section is not None and not len(section):
@@ -130,7 +124,7 @@ def _owned_children(owners: list[ET.Element]) -> list[ET.Element]:
     children: dict[tuple[str | None, ...], ET.Element] = {}
     for owner in owners:
         for child in owner:
-            children.setdefault(identity(child), child)
+            children.setdefault(identity.identity(child), child)
     return list(children.values())
 
 
@@ -144,9 +138,9 @@ def _merge_child(
     done: list[ET.Element],
 ) -> None:
     """Merge one child; ``done`` are the live ones that are another declared thing already."""
-    target, current = find(complete, wanted), find(live, wanted, done)
-    where = (*path, step_of(wanted))
-    if where == _ESSENTIAL and find(owners[0], wanted) is None:
+    target, current = identity.find(complete, wanted), identity.find(live, wanted, done)
+    where = (*path, identity.step_of(wanted))
+    if where == _ESSENTIAL and identity.find(owners[0], wanted) is None:
         return
     if wanted.tag in _SECTIONS:
         target = ET.Element(wanted.tag) if target is None else target
@@ -167,7 +161,7 @@ def _merge_child(
         changes.append(Change("/".join(where), None, _text(target)))
     else:
         done.append(current)
-        deeper = [child for child in (find(owner, wanted) for owner in owners) if child is not None]
+        deeper = [child for child in (identity.find(owner, wanted) for owner in owners) if child is not None]
         _merge(current, target, deeper, where, changes)
 
 
@@ -175,12 +169,12 @@ def _renamed(
     live: ET.Element, complete: ET.Element, target: ET.Element, path: tuple[str, ...], changes: list[Change]
 ) -> ET.Element | None:
     """The device that has another of our names, one no longer declared, and the same thing behind it."""
-    source = behind(target) if target.tag in ("disk", "filesystem", "hostdev") else ()
+    source = identity.behind(target) if target.tag in ("disk", "filesystem", "hostdev") else ()
     for device in live.findall(target.tag):
         alias, wanted = device.find("alias"), target.find("alias")
-        if alias is None or wanted is None or not source or behind(device) != source:
+        if alias is None or wanted is None or not source or identity.behind(device) != source:
             continue
-        if find(complete, device) is None or find(complete, device) is target:
+        if identity.find(complete, device) is None or identity.find(complete, device) is target:
             changes.append(Change("/".join([*path, "alias/@name"]), alias.get("name"), wanted.get("name")))
             alias.set("name", wanted.get("name", ""))
             return device
@@ -191,7 +185,7 @@ def _with_layers(complete: ET.Element, domain: ET.Element, is_layer: t.Callable[
     """The complete document with the files that disks came to by snapshots: going back would lose what is in them."""
     result = complete
     for index, disk in enumerate(complete.findall("devices/disk")):
-        current = find(_section(domain, "devices"), disk)
+        current = identity.find(_section(domain, "devices"), disk)
         files = [None if one is None else _file(one) for one in (current, disk)]
         if current is None or None in files or files[0] == files[1] or not is_layer(str(files[0]), str(files[1])):
             continue

@@ -11,8 +11,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.drift import reconcile
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, drift
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import declared_domain
@@ -77,4 +76,4 @@ def _fits(document: dict[str, t.Any], definition: ET.Element) -> bool:
     )
     declared = declared_domain(document, context)
     complete = strip_absent(declared_domain(document, context))
-    return not reconcile(definition, complete=complete, declared=declared)[1]
+    return not drift.reconcile(definition, complete=complete, declared=declared)[1]

@@ -13,8 +13,7 @@ import uuid
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import ConversionError, DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, vhostuser
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders import closed_folder, may_make_files
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, folders, vhostuser
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults, quantity
@@ -123,7 +122,7 @@ def page_size(spec: t.Mapping[str, t.Any]) -> str | None:
 def _check_kernel(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Path, str], None]) -> None:
     firmware = (spec.get("domain") or {}).get("firmware") or {}
     for key, path in ((firmware.get("kernelBoot") or {}).get("libvirt") or {}).items():
-        closed = closed_folder(path, host.qemu_user)
+        closed = folders.closed_folder(path, host.qemu_user)
         if not os.path.exists(path):
             add((*_KERNEL, key), f"{path} does not exist on this host")
         elif closed:
@@ -179,7 +178,7 @@ def _check_sockets(spec: t.Mapping[str, t.Any], host: Host, add: t.Callable[[Pat
         remedy = "declare its port with rtvirt.core.ovs_bridges, which makes the folder"
         if not os.path.isdir(folder):
             add(where, f"there is no folder {folder} on this host: {remedy}")
-        elif closed_folder(path, host.qemu_user) or not may_make_files(folder, host.qemu_user):
+        elif folders.closed_folder(path, host.qemu_user) or not folders.may_make_files(folder, host.qemu_user):
             add(where, f"{folder} is closed to QEMU's user ({host.qemu_user[0]}), who makes the socket: {remedy}")
 
 

@@ -16,7 +16,7 @@ import re
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.identity import find
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import identity
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import device_name
@@ -125,12 +125,12 @@ def _change_device(
     if rest is None and change.after is None:
         # One that others have made has no name of ours, and is told by what it is.
         gone = ET.fromstring(change.before or "")
-        device = find(_devices(running), gone)
+        device = identity.find(_devices(running), gone)
         if device is None:
             return False
         handle.detachDeviceFlags(ET.tostring(device, encoding="unicode"), live)
         # libvirt waits 5 s for the guest to let go, and does not say whether it did.
-        return find(_devices(ET.fromstring(handle.XMLDesc(0))), gone) is None
+        return identity.find(_devices(ET.fromstring(handle.XMLDesc(0))), gone) is None
     device = copy.deepcopy(t.cast(ET.Element, _device(definition, tag, name)))
     if rest is None:
         # The address that the definition has may be another device's in the guest that runs.

@@ -11,7 +11,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.comparison import Comparison
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import comparison
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
@@ -40,7 +40,7 @@ class VmPlan:
     document: dict[str, t.Any]
     existing: Domain | None = None
     complete: ET.Element | None = None
-    compared: Comparison = field(default_factory=Comparison)
+    compared: comparison.Comparison = field(default_factory=comparison.Comparison)
     volumes: list[VolumeStep] = field(default_factory=list)
     wanted: lifecycle.Power | None = None
     power: list[lifecycle.Step] = field(default_factory=list)

@@ -13,19 +13,11 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import images
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.comparison import Comparison, Declaration, compare
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import comparison, host_check, images
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_placement, context_for
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus, disk_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host_check import (
-    Settings,
-    check_host,
-    check_sockets,
-    check_uuid,
-    page_size,
-)
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import (
     Record,
@@ -35,7 +27,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import Attached, VolumeStep, plan_volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle, secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import disks
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import complete_domain
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context, device_name
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
@@ -59,7 +51,7 @@ class Planner:
     def __init__(
         self,
         host: Host,
-        settings: Settings,
+        settings: host_check.Settings,
         domains: t.Mapping[str, Domain],
         isolated: frozenset[int],
         polling: frozenset[int],
@@ -83,9 +75,9 @@ class Planner:
         plan.allow_restart = settings.allow_restart
         if state == "absent":
             return self._plan_absent(plan)
-        problems = check_host(manifest, self._host, settings, existing)
+        problems = host_check.check_host(manifest, self._host, settings, existing)
         others = [other for other in self._domains.values() if other.name != name]
-        problems += [*check_sockets(manifest, others), *check_uuid(manifest, others)]
+        problems += [*host_check.check_sockets(manifest, others), *host_check.check_uuid(manifest, others)]
         if problems:
             raise DeclarationError(problems)
         context = self._context(manifest, existing)
@@ -175,7 +167,7 @@ class Planner:
 
     def _check_pages(self, plan: VmPlan, complete: ET.Element, manifest: Manifest) -> None:
         """Huge pages for a guest that is about to start."""
-        page = page_size(pod_spec(manifest.document))
+        page = host_check.page_size(pod_spec(manifest.document))
         if page is None:
             return
         size = quantity.to_bytes(page)
@@ -210,9 +202,9 @@ class Planner:
         )
         if existing is None:
             write_record(complete, now)
-            plan.compared = Comparison(definition=complete)
+            plan.compared = comparison.Comparison(definition=complete)
             return
-        declaration = Declaration(
+        declaration = comparison.Declaration(
             document=plan.document,
             record=now,
             complete=complete,
@@ -222,7 +214,7 @@ class Planner:
             # What cannot be looked at from here may be a snapshot.
             is_layer=images.is_layer if self._settings.local else lambda path, base: True,
         )
-        plan.compared = compare(existing, declaration)
+        plan.compared = comparison.compare(existing, declaration)
 
     def _older_context(self, record: Record, existing: Domain, context: Context) -> Context:
         """What an older declaration was converted with: the pins that are there are its own."""
@@ -249,7 +241,7 @@ def _attached(existing: Domain | None, document: dict[str, t.Any], context: Cont
     volumes = {volume["name"]: volume for volume in pod_spec(document).get("volumes") or []}
     for disk in existing.definition.findall("devices/disk"):
         source, driver = disk.find("source"), disk.find("driver")
-        declared = volume_file(volumes.get(device_name(disk) or "", {}), context)
+        declared = disks.volume_file(volumes.get(device_name(disk) or "", {}), context)
         file = None if source is None else source.get("file")
         if declared and file and file != declared and images.is_layer(file, declared):
             layers[declared] = (file, "qcow2" if driver is None else driver.get("type", "qcow2"))

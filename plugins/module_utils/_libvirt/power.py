@@ -14,8 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import WaitError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, vhostuser, volumes, waiting
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import apply, domains, vhostuser, volumes, waiting
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
@@ -41,7 +40,7 @@ class Waits:
     force: bool = False
 
 
-def apply_power(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) -> None:
+def apply_power(connection: t.Any, outcomes: t.Sequence[apply.Outcome], waits: Waits) -> None:
     """Bring the power of all VMs where it should be: those that go down do so together, then the others come up.
 
     :raises RtvirtError: naming the VM; the outcomes say what was done by then.
@@ -65,7 +64,7 @@ def apply_power(connection: t.Any, outcomes: t.Sequence[Outcome], waits: Waits) 
             _undefine(outcome)
 
 
-def _handle(connection: t.Any, outcome: Outcome) -> t.Any:
+def _handle(connection: t.Any, outcome: apply.Outcome) -> t.Any:
     # A transient domain that stops cannot be looked up any more.
     if outcome.plan.existing is not None:
         return outcome.plan.existing.handle
@@ -73,7 +72,7 @@ def _handle(connection: t.Any, outcome: Outcome) -> t.Any:
         return connection.lookupByName(outcome.plan.domain_name)
 
 
-def _shut_down(connection: t.Any, outcome: Outcome, *, resume: bool) -> None:
+def _shut_down(connection: t.Any, outcome: apply.Outcome, *, resume: bool) -> None:
     handle = _handle(connection, outcome)
     if resume:
         with doing(f"resume {outcome.plan.domain_name}"):
@@ -92,7 +91,7 @@ def _resume(handle: t.Any) -> None:
         handle.resume()
 
 
-def _wait_down(connection: t.Any, outcomes: list[Outcome], watch: waiting.Watch, waits: Waits) -> None:
+def _wait_down(connection: t.Any, outcomes: list[apply.Outcome], watch: waiting.Watch, waits: Waits) -> None:
     begun = time.monotonic()
     for outcome in outcomes:
         handle = _handle(connection, outcome)
@@ -123,7 +122,7 @@ def _is_down(handle: t.Any) -> bool:
         raise
 
 
-def _bring_up(connection: t.Any, outcome: Outcome, steps: list[lifecycle.Step], waits: Waits) -> None:
+def _bring_up(connection: t.Any, outcome: apply.Outcome, steps: list[lifecycle.Step], waits: Waits) -> None:
     name = outcome.plan.domain_name
     after = steps[steps.index("shut down") + 1 :] if "shut down" in steps else steps
     for step in after:
@@ -142,12 +141,12 @@ def _bring_up(connection: t.Any, outcome: Outcome, steps: list[lifecycle.Step], 
             outcome.pending = outcome.plan.compared.saved
 
 
-def _sockets(outcome: Outcome) -> list[str]:
+def _sockets(outcome: apply.Outcome) -> list[str]:
     definition = outcome.plan.after
     return [] if definition is None else vhostuser.sockets(definition)
 
 
-def _wait_for(connection: t.Any, outcomes: t.Sequence[Outcome], watch: waiting.Watch, waits: Waits) -> None:
+def _wait_for(connection: t.Any, outcomes: t.Sequence[apply.Outcome], watch: waiting.Watch, waits: Waits) -> None:
     """Wait until every VM that is up has what is waited for, all of them within the one timeout."""
     begun = time.monotonic()
     handles = {
@@ -180,7 +179,7 @@ _REMEDIES = {
 }
 
 
-def _is_up(outcome: Outcome) -> bool:
+def _is_up(outcome: apply.Outcome) -> bool:
     """Whether a VM is up now, by what was done to it."""
     ups = [action != "shut down" for action in outcome.actions if action in (*_UP, "shut down")]
     plan = outcome.plan
@@ -190,7 +189,7 @@ def _is_up(outcome: Outcome) -> bool:
 _UP = ("start", "resume")
 
 
-def _undefine(outcome: Outcome) -> None:
+def _undefine(outcome: apply.Outcome) -> None:
     """Remove the domain; its firmware's variables and TPM go only with its volumes."""
     plan = outcome.plan
     if plan.existing is None:

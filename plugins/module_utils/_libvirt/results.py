@@ -11,8 +11,7 @@ import copy
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, waiting
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.apply import Outcome
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import apply, domains, waiting
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import to_text
@@ -50,7 +49,7 @@ def describe_domain(domain: domains.Domain) -> dict[str, t.Any]:
     }
 
 
-def describe_outcome(connection: t.Any, outcome: Outcome, *, check_mode: bool) -> dict[str, t.Any]:
+def describe_outcome(connection: t.Any, outcome: apply.Outcome, *, check_mode: bool) -> dict[str, t.Any]:
     """The result of one VM; in check mode, of what it would be."""
     plan = outcome.plan
     result: dict[str, t.Any] = {
@@ -80,7 +79,7 @@ def describe_outcome(connection: t.Any, outcome: Outcome, *, check_mode: bool) -
     return result
 
 
-def _predicted_state(outcome: Outcome) -> str:
+def _predicted_state(outcome: apply.Outcome) -> str:
     state = "shutoff" if outcome.plan.existing is None else outcome.plan.existing.state
     after = {
         "start": "running",
@@ -94,7 +93,7 @@ def _predicted_state(outcome: Outcome) -> str:
     return state
 
 
-def diff_of(outcome: Outcome) -> dict[str, str]:
+def diff_of(outcome: apply.Outcome) -> dict[str, str]:
     """Ansible's diff: the definition, before and after."""
     plan = outcome.plan
     return {

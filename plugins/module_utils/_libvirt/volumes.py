@@ -20,12 +20,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import images
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.cloud_init import is_seed, write_seed
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders import closed_folder
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import cloud_init, folders, images
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import quantity
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import volume_file, volume_format
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import disks
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import Context
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import Path
@@ -89,7 +87,7 @@ def plan_volumes(
     steps: list[VolumeStep] = []
     misfits: list[Misfit] = []
     for index, volume in enumerate(volumes):
-        path = volume_file(volume, context)
+        path = disks.volume_file(volume, context)
         found: VolumeStep | Misfit | None
         with _failing(f"look at the volume {volume['name']}"):
             if path is None:
@@ -98,7 +96,7 @@ def plan_volumes(
                 found = _plan_seed(volume, path, attached)
             else:
                 found = _plan_disk(volume, path, attached)
-            closed = closed_folder(path, qemu_user) if path else None
+            closed = folders.closed_folder(path, qemu_user) if path else None
         if closed:
             message = f"{path} is below {closed}, which QEMU's user may not enter: move it, or chmod o+x {closed}"
             found = Misfit(("hostDisk", "path"), message)
@@ -118,7 +116,7 @@ def _look_at_device(volume: Volume) -> Misfit | None:
 def _plan_seed(volume: Volume, path: str, attached: Attached) -> VolumeStep | Misfit | None:
     if volume["name"] not in attached.changed_seeds and os.path.exists(path):
         return None
-    if os.path.lexists(path) and not (os.path.isfile(path) and is_seed(path)):
+    if os.path.lexists(path) and not (os.path.isfile(path) and cloud_init.is_seed(path)):
         message = f"{path}, where its image would be, is something else: move it, or set volume_dir"
         return Misfit(("cloudInitNoCloud",), message)
     hashed = next((key for key, value in volume["cloudInitNoCloud"].items() if secrets.is_hash(value)), None)
@@ -140,13 +138,13 @@ def _plan_disk(volume: Volume, path: str, attached: Attached) -> VolumeStep | Mi
     if not creates:
         message = f"{path} does not exist on this host: write type DiskOrCreate with a capacity to create it"
         return Misfit((kind, "path"), message)
-    return _check_sources(volume, kind, size) or VolumeStep("create", path, volume, size, volume_format(volume))
+    return _check_sources(volume, kind, size) or VolumeStep("create", path, volume, size, disks.volume_format(volume))
 
 
 def _plan_existing(
     volume: Volume, declared: str, kind: str, size: int | None, attached: Attached
 ) -> VolumeStep | Misfit | None:
-    path, image_format = attached.layers.get(declared, (declared, volume_format(volume)))
+    path, image_format = attached.layers.get(declared, (declared, disks.volume_format(volume)))
     if not os.path.exists(path):
         return Misfit((kind, "path"), f"{path} is a link to nothing: is its file system mounted?")
     if image_format == "raw" and declared not in attached.files and images.is_qcow2(path):
@@ -199,7 +197,7 @@ def apply_volume(step: VolumeStep, *, vm_name: str) -> None:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
     with _beside(step.path) as unfinished, _failing(f"create {step.path}"):
         if step.action == "seed":
-            write_seed(unfinished, step.volume["cloudInitNoCloud"], vm_name=vm_name)
+            cloud_init.write_seed(unfinished, step.volume["cloudInitNoCloud"], vm_name=vm_name)
         else:
             images.create_image(unfinished, step.image_format, step.size, mapping_at(step.volume, "libvirt"))
         _set_owner(unfinished, mapping_at(step.volume, "libvirt"))

@@ -16,7 +16,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.folders import closed_folder
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import folders
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.definition import ip_of, mode_of, own_bridge
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.network.options import Options
 
@@ -70,7 +70,7 @@ def check_files(options: Options) -> list[Problem]:
         key, path = "boot_file", root / pxe["boot_file"]
     if not path.exists():
         return [Problem("ipv4.pxe.boot_file", f"{path} is not there: put the file there, or write one that is")]
-    closed = closed_folder(str(path), _ANYBODY)
+    closed = folders.closed_folder(str(path), _ANYBODY)
     if closed:
         message = f"{path} is below {closed}, which not everybody may enter, as dnsmasq must: chmod o+x {closed}"
         return [Problem(f"ipv4.pxe.{key}", message)]

@@ -14,24 +14,22 @@ import typing as t
 import uuid
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cpu import check_cpu
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.devices import check_devices
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission import (
+    cpu,
+    devices,
+    machine,
+    memory,
+    networks,
+    structure,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.disks import check_disks
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.fields import CLUSTER_ONLY, MACHINE
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.machine import check_machine, check_names
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.memory import check_memory
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.networks import check_networks, sockets_of
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.report import (
     DEVICES,
     DOMAIN,
     Backend,
     Report,
     RuleSet,
-)
-from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.structure import (
-    check_structure,
-    kind_of,
-    settle_types,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
@@ -49,7 +47,14 @@ __all__ = ["LIBVIRT_RULES", "admit", "complete", "convert"]
 
 _UUID: Path = (*DOMAIN, "firmware", "uuid")
 
-_RULES = (check_machine, check_cpu, check_memory, check_disks, check_networks, check_devices)
+_RULES = (
+    machine.check_machine,
+    cpu.check_cpu,
+    memory.check_memory,
+    check_disks,
+    networks.check_networks,
+    devices.check_devices,
+)
 
 LIBVIRT_RULES = RuleSet("libvirt", MACHINE, CLUSTER_ONLY)
 
@@ -108,7 +113,7 @@ def convert(options: Options, fields: dict[str, t.Any]) -> Manifest:
         if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not item["name"]
     ]
     problems += [
-        Problem(options.path((option, index, nested)), f"is {kind_of(item[nested])}: write a mapping")
+        Problem(options.path((option, index, nested)), f"is {structure.kind_of(item[nested])}: write a mapping")
         for option, nested in (("disks", "volume"), ("interfaces", "network"))
         for index, item in enumerate(given.get(option) or [])
         if isinstance(item, dict) and not isinstance(item.get(nested), (dict, type(None)))
@@ -119,7 +124,7 @@ def convert(options: Options, fields: dict[str, t.Any]) -> Manifest:
         raise DeclarationError(problems)
     manifest = from_options(given, options.path)
     # Null takes a key out: so an entry of vms can replace what the task's own options say.
-    manifest.document = defaults.without_nulls(settle_types(manifest.document, fields))
+    manifest.document = defaults.without_nulls(structure.settle_types(manifest.document, fields))
     return manifest
 
 
@@ -145,15 +150,15 @@ def _check_definition(options: Options) -> list[Problem]:
         inside = inside.get(step) if isinstance(inside, dict) else None
         if inside is not None and not isinstance(inside, dict):
             where = options.path(("definition", *DEVICES[:length]))
-            problems.append(Problem(where, f"is {kind_of(inside)}: write a mapping"))
+            problems.append(Problem(where, f"is {structure.kind_of(inside)}: write a mapping"))
     return problems
 
 
 def _check(manifest: Manifest, rules: RuleSet, names_only: bool) -> list[Problem]:
     report = Report(manifest, rules)
-    if not check_structure(report):
+    if not structure.check_structure(report):
         return report.problems
-    check_names(report)
+    machine.check_names(report)
     for rule in () if names_only else (*_RULES, *rules.own):
         rule(report)
     return list(dict.fromkeys(report.problems))
@@ -185,7 +190,7 @@ def _check_together(declarations: t.Sequence[Options], manifests: list[Manifest]
         if identity and backend == "libvirt" and uuids.setdefault(str(uuid.UUID(identity)), name) != name:
             message = f"{identity} is the UUID of {uuids[str(uuid.UUID(identity))]!r} and {name!r}: give each its own"
             problems.append(Problem(manifest.option_path(_UUID), message))
-        for at, path in sockets_of(Report(manifest, LIBVIRT_RULES)) if backend == "libvirt" else ():
+        for at, path in networks.sockets_of(Report(manifest, LIBVIRT_RULES)) if backend == "libvirt" else ():
             if sockets.setdefault(path, name) != name:
                 message = f"{path} is the socket of {sockets[path]!r} and {name!r}: give each its own"
                 problems.append(Problem(manifest.option_path(at), message))

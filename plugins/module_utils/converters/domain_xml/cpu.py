@@ -8,14 +8,13 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset, defaults, quantity
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import numa
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import io_threads, numa
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     Context,
     container,
     el,
     kib,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.io_threads import thread_count
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.memory import shares_memory
 
 __all__ = ["REALTIME_PRIORITY", "cpu_elements", "realtime_vcpus"]
@@ -32,7 +31,7 @@ _QUOTA_PERIOD = 100000
 
 def cpu_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element | None]:
     cpu = spec.get("domain", {}).get("cpu") or {}
-    threads = thread_count(spec, context.vcpus, context.arch)
+    threads = io_threads.thread_count(spec, context.vcpus, context.arch)
     return [
         _vcpu(spec, context),
         el("iothreads", None, str(threads)) if threads else None,

@@ -9,7 +9,7 @@ import string
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import bus_of, target_kind
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import io_threads
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     ABSENT,
@@ -56,7 +56,7 @@ def disk_elements(spec: dict[str, t.Any], context: Context) -> list[ET.Element |
     volumes = volumes_by_name(spec)
     threads = io_threads.assign(spec, context.vcpus, context.arch)
     disks = devices.get("disks") or []
-    buses = {disk["name"]: bus_of(disk, context.arch) for disk in disks}
+    buses = {disk["name"]: defaults.bus_of(disk, context.arch) for disk in disks}
     targets = _targets(buses, context.disk_targets)
     elements: list[ET.Element | None] = []
     for disk in disks:
@@ -105,7 +105,7 @@ def _disk(
     thread: int | None,
     context: Context,
 ) -> ET.Element:
-    kind = target_kind(disk)
+    kind = defaults.target_kind(disk)
     settings = disk.get(kind) or {}
     tray = "open" if settings.get("tray") == "open" else None
     device = (volume.get("libvirt") or {}).get("device")
@@ -116,7 +116,7 @@ def _disk(
         {"type": "block" if device else "file", "device": kind},
         _driver(disk, kind, volume, queues, thread, context),
         el("source", source) if any(source.values()) else None,
-        el("target", {"dev": target, "bus": bus_of(disk, context.arch), "tray": tray}),
+        el("target", {"dev": target, "bus": defaults.bus_of(disk, context.arch), "tray": tray}),
         _block_size(disk.get("blockSize")),
         switched("readonly", read_only),
         switched("shareable", disk.get("shareable")),

@@ -14,10 +14,14 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import numa
+from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml import (
+    devices,
+    disks,
+    interfaces,
+    io_threads,
+    numa,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.cpu import cpu_elements
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.devices import device_elements
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.disks import disk_elements
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     Context,
     container,
@@ -25,8 +29,6 @@ from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.
     strip_absent,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.firmware import firmware_elements
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.interfaces import interface_elements
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.io_threads import thread_count
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.memory import memory_elements
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.placement import Request
@@ -44,7 +46,7 @@ def placement_request(spec: t.Mapping[str, t.Any], arch: str) -> Request | None:
         vcpus=vcpus,
         threads=cpu.get("threads") or 1,
         isolate_emulator=bool(cpu.get("isolateEmulatorThread")),
-        io_threads=thread_count(spec, vcpus, arch),
+        io_threads=io_threads.thread_count(spec, vcpus, arch),
         numa_passthrough=numa.passes_numa_through(spec),
     )
 
@@ -83,8 +85,8 @@ def _domain(spec: dict[str, t.Any], context: Context) -> ET.Element:
         *firmware_elements(spec, context),
         container(
             "devices",
-            *disk_elements(spec, context),
-            *interface_elements(spec, context),
-            *device_elements(spec, context),
+            *disks.disk_elements(spec, context),
+            *interfaces.interface_elements(spec, context),
+            *devices.device_elements(spec, context),
         ),
     )

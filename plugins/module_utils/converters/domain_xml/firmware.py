@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import HYPERV_NEEDS
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.element import (
     ABSENT,
     Context,
@@ -113,7 +113,7 @@ def _hyperv(given: dict[str, t.Any] | None) -> ET.Element | None:
 def _with_needs(given: dict[str, t.Any]) -> dict[str, t.Any]:
     result = dict(given)
     # In an order in which what one needs may need another.
-    for name, needed in HYPERV_NEEDS.items():
+    for name, needed in defaults.HYPERV_NEEDS.items():
         if name in result and (result[name] or {}).get("enabled", True):
             result.setdefault(needed, {})
     return result

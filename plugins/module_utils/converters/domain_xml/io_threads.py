@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils.converters.defaults import bus_of
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import defaults
 
 __all__ = ["assign", "thread_count"]
 
@@ -18,7 +18,9 @@ __all__ = ["assign", "thread_count"]
 def assign(spec: t.Mapping[str, t.Any], vcpus: int, arch: str) -> dict[str, int]:
     """I/O thread (from 1) of each virtio disk that has one, by the disk's name."""
     domain = spec.get("domain") or {}
-    disks = [disk for disk in (domain.get("devices") or {}).get("disks") or [] if bus_of(disk, arch) == "virtio"]
+    disks = [
+        disk for disk in (domain.get("devices") or {}).get("disks") or [] if defaults.bus_of(disk, arch) == "virtio"
+    ]
     own = [disk["name"] for disk in disks if disk.get("dedicatedIOThread")]
     pooled = [disk["name"] for disk in disks if not disk.get("dedicatedIOThread")]
     policy = domain.get("ioThreadsPolicy")

@@ -449,7 +449,7 @@ def test_a_disk_that_is_full_for_a_seed_is_told_and_nothing_stays(
     def full(*_arguments: object, **_more: object) -> t.NoReturn:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(volumes, "write_seed", full)
+    monkeypatch.setattr(volumes.cloud_init, "write_seed", full)
     step = VolumeStep("seed", str(tmp_path / "seed.iso"), {"name": "init", "cloudInitNoCloud": {"userData": ""}})
     with pytest.raises(RtvirtError, match=r"create .*/seed.iso: .*No space left"):
         apply_volume(step, vm_name="vm1")
