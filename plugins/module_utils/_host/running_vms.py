@@ -29,13 +29,11 @@ _PRIORITY, _POLICY = 40 - 3, 41 - 3
 class Thread:
     """A thread of a QEMU.
 
-    :ivar number: the kernel's, by which tools such as chrt know it.
     :ivar vcpu: its number, None for QEMU's other threads.
     :ivar cpus: where the kernel may run it.
     :ivar scheduler: ``fifo``, ``rr``, ``other``, …, and its real-time ``priority``, 0 without one.
     """
 
-    number: int
     name: str
     vcpu: int | None
     cpus: frozenset[int]
@@ -54,11 +52,8 @@ class RunningVm:
 
     def threads(self, host: Host) -> list[Thread]:
         """One that ends while it is looked at is left out."""
-        folder = f"/proc/{self.pid}/task"
-        found = (
-            _thread(int(number), host.read(f"{folder}/{number}/stat"), host.read(f"{folder}/{number}/status"))
-            for number in host.names(folder)
-        )
+        folders = (f"/proc/{self.pid}/task/{thread}" for thread in host.names(f"/proc/{self.pid}/task"))
+        found = (_thread(host.read(f"{folder}/stat"), host.read(f"{folder}/status")) for folder in folders)
         return sorted(
             (one for one in found if one is not None), key=lambda one: (one.vcpu is None, one.vcpu or 0, one.name)
         )
@@ -79,7 +74,7 @@ def running_vms(host: Host) -> list[RunningVm]:
     return sorted(found, key=lambda vm: vm.name)
 
 
-def _thread(number: int, stat: str | None, status: str | None) -> Thread | None:
+def _thread(stat: str | None, status: str | None) -> Thread | None:
     allowed = re.search(r"^Cpus_allowed_list:\s*(\S+)", status or "", re.MULTILINE)
     if not stat or allowed is None:
         return None
@@ -87,7 +82,7 @@ def _thread(number: int, stat: str | None, status: str | None) -> Thread | None:
     name, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 1 :].split()
     vcpu = _VCPU.match(name)
     policy = _POLICIES.get(int(rest[_POLICY]), "unknown")
-    return Thread(number, name, int(vcpu[1]) if vcpu else None, parse(allowed[1]), policy, int(rest[_PRIORITY]))
+    return Thread(name, int(vcpu[1]) if vcpu else None, parse(allowed[1]), policy, int(rest[_PRIORITY]))
 
 
 def _name_of(command: t.Sequence[str]) -> str | None:

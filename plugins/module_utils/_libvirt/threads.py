@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The vCPUs' threads of a domain that runs on this machine: where they may run, and how they are scheduled.
+"""The threads of a QEMU that runs on this machine: where they may run, and how they are scheduled.
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 
@@ -9,32 +9,51 @@ libvirt reports the pins that it set; the kernel alone knows what is in force.
 
 from __future__ import annotations
 
+import os
+import pathlib
+import re
 import typing as t
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._host import host, running_vms
-
 __all__ = ["vcpu_threads"]
+
+_PID_FILES = pathlib.Path("/run/libvirt/qemu")
+
+#: QEMU's name of a vCPU's thread, with debug-threads=on as libvirt starts it.
+_VCPU = re.compile(r"^CPU (\d+)/")
+
+_POLICIES = {
+    os.SCHED_OTHER: "other",
+    os.SCHED_FIFO: "fifo",
+    os.SCHED_RR: "rr",
+    os.SCHED_BATCH: "batch",
+    os.SCHED_IDLE: "idle",
+}
 
 
 def vcpu_threads(domain_name: str) -> list[dict[str, t.Any]]:
     """The vCPU threads by index; empty where the QEMU is not on this machine, or not visible."""
-    machine = host.Host()
     try:
-        pid = machine.word(f"/run/libvirt/qemu/{domain_name}.pid")
-    except RtvirtError:
-        # Root's alone on some systems.
+        pid = int((_PID_FILES / f"{domain_name}.pid").read_text())
+        tasks = list(pathlib.Path(f"/proc/{pid}/task").iterdir())
+    except (OSError, ValueError):
         return []
-    if not pid.isdigit():
-        return []
-    return [
-        {
-            "vcpu": one.vcpu,
-            "thread": one.number,
-            "cpus": sorted(one.cpus),
-            "scheduler": one.scheduler,
-            "priority": one.priority,
-        }
-        for one in running_vms.RunningVm(domain_name, int(pid)).threads(machine)
-        if one.vcpu is not None
-    ]
+    threads = []
+    for task in tasks:
+        try:
+            match = _VCPU.match((task / "comm").read_text())
+            if match:
+                threads.append(_describe(int(match.group(1)), int(task.name)))
+        except OSError:
+            # A thread may end while it is looked at.
+            continue
+    return sorted(threads, key=lambda thread: t.cast(int, thread["vcpu"]))
+
+
+def _describe(vcpu: int, thread: int) -> dict[str, t.Any]:
+    return {
+        "vcpu": vcpu,
+        "thread": thread,
+        "cpus": sorted(os.sched_getaffinity(thread)),
+        "scheduler": _POLICIES.get(os.sched_getscheduler(thread), "unknown"),
+        "priority": os.sched_getparam(thread).sched_priority,
+    }
