@@ -37,6 +37,13 @@ cpu_sockets:
   description:
     - Sockets, KubeVirt's C(cpu.sockets).
   type: int
+cpu_thread_policy:
+  description:
+    - Whether a core of the guest may be split over cores of the host where no whole one is free. With V(require) such a
+      VM is refused; V(prefer) is what is done without it. Only libvirt has it.
+    - V(require) needs O(dedicated_cpus) and O(cpu_threads) of 2.
+  type: str
+  choices: [prefer, require]
 cpu_threads:
   description:
     - Threads of each core, KubeVirt's C(cpu.threads).

@@ -52,6 +52,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "cpu_limit": {"type": "str"},
     "cpu_model": {"type": "str"},
     "cpu_sockets": {"type": "int"},
+    "cpu_thread_policy": {"type": "str", "choices": ["prefer", "require"]},
     "cpu_threads": {"type": "int"},
     "dedicated_cpus": {"type": "bool"},
     "data_volume_templates": _LIST_OF_DICTS,

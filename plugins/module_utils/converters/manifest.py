@@ -58,6 +58,7 @@ _FIELDS: dict[str, Path] = {
     "cpu_cores": (*_DOMAIN, "cpu", "cores"),
     "cpu_sockets": (*_DOMAIN, "cpu", "sockets"),
     "cpu_threads": (*_DOMAIN, "cpu", "threads"),
+    "cpu_thread_policy": (*_DOMAIN, "cpu", "libvirt", "threadPolicy"),
     "cpu_model": (*_DOMAIN, "cpu", "model"),
     "cpu_features": (*_DOMAIN, "cpu", "features"),
     "dedicated_cpus": (*_DOMAIN, "cpu", "dedicatedCpuPlacement"),

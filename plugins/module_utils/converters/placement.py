@@ -72,6 +72,7 @@ class Request:
     :arg isolate_emulator: one more dedicated CPU, for the emulator (KubeVirt's ``isolateEmulatorThread``).
     :arg io_threads: number of I/O threads.
     :arg numa_passthrough: never split a guest core across NUMA nodes (KubeVirt's ``guestMappingPassthrough``).
+    :arg siblings: never split one across cores of the host (nova's thread policy ``require``).
     :raises ConversionError: when that makes no whole number of guest cores.
     """
 
@@ -80,6 +81,7 @@ class Request:
     isolate_emulator: bool = False
     io_threads: int = 0
     numa_passthrough: bool = False
+    siblings: bool = False
 
     def __post_init__(self) -> None:
         if self.vcpus < 1 or self.threads < 1 or self.vcpus % self.threads:
@@ -163,7 +165,7 @@ def place(
     :returns: pins; dedicated CPUs are distinct and in ``pool - taken``. An emulator that is not isolated, and the I/O
         threads with it, run on the host's CPUs outside the pool (if there are any, on those that nobody owns, and whose
         cores have no part in the pool), or with the vCPUs when there are none.
-    :raises PlacementError: when the free CPUs are too few, or cannot hold a guest core within one NUMA node.
+    :raises PlacementError: when the free CPUs are too few, or cannot hold a guest core within one NUMA node or core.
     """
     free = (pool & topology.cpus) - taken
     current = current or Placement(vcpus=(), emulator=frozenset())
@@ -185,9 +187,10 @@ def place(
 
 
 def _shortage(request: Request, pool: frozenset[int], free: frozenset[int]) -> str:
-    crossing = " without crossing NUMA within a core" if len(free) >= request.dedicated else ""
+    bound = "splitting a core over cores of the host" if request.siblings else "crossing NUMA within a core"
+    without = f" without {bound}" if len(free) >= request.dedicated else ""
     return (
-        f"could not fit {request.vcpus // request.threads} cores of {request.threads} threads{crossing}:"
+        f"could not fit {request.vcpus // request.threads} cores of {request.threads} threads{without}:"
         f" {request.dedicated} dedicated CPUs are needed and {len(free)} are free; of the CPU pool"
         f" '{cpuset.format_ranges(pool)}', {len(pool - free)} are taken: give a larger cpu_pool or fewer vCPUs"
     )
@@ -196,20 +199,24 @@ def _shortage(request: Request, pool: frozenset[int], free: frozenset[int]) -> s
 def _still_valid(topology: Topology, request: Request, vcpus: tuple[int, ...], free: frozenset[int]) -> bool:
     if len(vcpus) != request.vcpus or len(set(vcpus)) != len(vcpus) or not free.issuperset(vcpus):
         return False
-    where = [topology.node_of(cpu) for cpu in vcpus]
-    return not request.numa_passthrough or all(where[i] == where[i - i % request.threads] for i in range(len(where)))
+    guest_cores = [frozenset(vcpus[first : first + request.threads]) for first in range(0, len(vcpus), request.threads)]
+    if request.siblings:
+        return all(any(guest_core.issubset(core.cpus) for core in topology.cores) for guest_core in guest_cores)
+    within = (len({topology.node_of(cpu) for cpu in guest_core}) == 1 for guest_core in guest_cores)
+    return not request.numa_passthrough or all(within)
 
 
 def _choose(topology: Topology, request: Request, free: frozenset[int]) -> tuple[int, ...]:
-    """Host CPUs by vCPU index; too few of them when a guest core would be split across nodes and must not be."""
+    """Host CPUs by vCPU index; too few of them when a guest core would be split as it must not be."""
     stock = _Stock(topology, free)
     vcpus, threads = request.vcpus, request.threads
-    fitting = [node for node in topology.nodes if stock.room(node) >= vcpus]
+    fitting = [node for node in topology.nodes if stock.room(node, threads if request.siblings else 1) >= vcpus]
     # One node if possible: one with siblings for all guest cores, then with room for the emulator, then the fullest.
     fitting.sort(key=lambda node: (stock.room(node, threads) < vcpus, *_fit(stock.room(node), request.dedicated)))
     nodes = tuple(fitting[:1]) or topology.nodes
     # A guest core gets siblings, else loose CPUs of one node, else loose CPUs of any.
-    steps = [(threads, threads), (1, threads)] + ([] if request.numa_passthrough else [(1, 1)])
+    steps = [(threads, threads), (1, threads), (1, 1)]
+    steps = steps[:1] if request.siblings else steps[:2] if request.numa_passthrough else steps
     chosen: list[int] = []
     for run, portion in steps:
         for _node in nodes:  # each round completes the VM or uses up a node

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.tests.integration.libvirt.bed import Bed
 from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskError, run, run_one, start
 
@@ -62,6 +63,20 @@ def test_vms_of_one_task_never_share_a_cpu(bed: Bed) -> None:
     with pytest.raises(TaskError, match=f"^dedicated_cpus: {bed.name('three')}: could not fit"):
         run(vms=[*names, {"name": bed.name("three")}], **own)
     assert bed.domains() == {}
+
+
+def test_threads_of_one_core_or_no_vm(bed: Bed) -> None:
+    core = cpuset.parse(Path(f"/sys/devices/system/cpu/cpu{ALL[0]}/topology/core_cpus_list").read_text().strip())
+    options = dedicated(bed, "one", cpu_threads=2)
+    pins = run_one(**options)["pins"]["vcpus"]
+    assert sorted(number for numbers in pins.values() for number in numbers) == ALL[:2]
+    if core >= {*ALL[:2]}:
+        assert run_one(**options, cpu_thread_policy="require")["pins"]["vcpus"] == pins
+        return
+    before = bed.text("one")
+    with pytest.raises(TaskError, match=r"^dedicated_cpus: .* without splitting a core over cores of the host"):
+        run_one(**options, cpu_thread_policy="require")
+    assert bed.text("one") == before
 
 
 def test_parallel_tasks_never_place_on_the_same_cpu(bed: Bed) -> None:

@@ -254,6 +254,7 @@ LIBVIRT_ONLY: dict[Path, str] = {
         "*",
         "libvirt",
     ): "use multus with a NetworkAttachmentDefinition's networkName, resourceClaim, or pod",
+    (*DOMAIN, "cpu", "libvirt"): "leave cpu_thread_policy out, it is the node's (full-pcpus-only of its CPU manager)",
     (*DOMAIN, "memory", "libvirt"): "leave memory_locked out, real-time and passthrough VMs are locked anyway",
     (*DOMAIN, "firmware", "kernelBoot", "libvirt"): "use kernelBoot.container with an image that has the kernel",
     **{

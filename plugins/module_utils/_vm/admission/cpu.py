@@ -59,6 +59,7 @@ def check_cpu(report: Report) -> None:
             (*_CPU, "isolateEmulatorThread"),
             "needs dedicated CPUs: set dedicated_cpus (cpu.dedicatedCpuPlacement)",
         )
+    _check_threads(report)
     _check_numa(report)
     _check_realtime(report)
     if report.backend == "kubevirt":
@@ -123,6 +124,14 @@ def _check_guaranteed_memory(report: Report) -> None:
     ]
     if None not in values and values[0] != values[1]:
         report.add((*_RESOURCES, "requests", "memory"), "must equal limits.memory with dedicated CPUs")
+
+
+def _check_threads(report: Report) -> None:
+    policy = (report.cpu.get("libvirt") or {}).get("threadPolicy")
+    at = (*_CPU, "libvirt", "threadPolicy")
+    report.choice(at, policy, ("prefer", "require"))
+    if policy == "require" and not (report.cpu.get("dedicatedCpuPlacement") and (report.cpu.get("threads") or 1) > 1):
+        report.add(at, "'require' needs dedicated CPUs and cores of two threads: set dedicated_cpus and cpu_threads: 2")
 
 
 def _check_numa(report: Report) -> None:

@@ -32,6 +32,7 @@ _CPU = {
     "isolateEmulatorThread": "bool",
     "numa": {"guestMappingPassthrough": {}},
     "realtime": {"mask": "str"},
+    "libvirt": {"threadPolicy": "str"},
 }
 
 _DISK = {

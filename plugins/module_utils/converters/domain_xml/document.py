@@ -48,6 +48,7 @@ def placement_request(spec: t.Mapping[str, t.Any], arch: str) -> Request | None:
         isolate_emulator=bool(cpu.get("isolateEmulatorThread")),
         io_threads=io_threads.thread_count(spec, vcpus, arch),
         numa_passthrough=numa.passes_numa_through(spec),
+        siblings=(cpu.get("libvirt") or {}).get("threadPolicy") == "require",
     )
 
 

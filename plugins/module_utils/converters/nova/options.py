@@ -38,8 +38,8 @@ _TPM: Options = {"spec": {"domain": {"devices": {"tpm": {"persistent": True}}}}}
 #: Extra specs whose values are options as they are. Image properties have the same names, written ``hw_cpu_policy``.
 _VALUES: dict[str, dict[str, Options]] = {
     "hw:cpu_policy": {"shared": {}, "dedicated": {"dedicated_cpus": True}},
-    # What placement does anyway.
-    "hw:cpu_thread_policy": {"prefer": {}},
+    # The first is what placement does anyway.
+    "hw:cpu_thread_policy": {"prefer": {}, "require": {"cpu_thread_policy": "require"}},
     # QEMU's threads are outside of the pool anyway.
     "hw:emulator_threads_policy": {"share": {}, "isolate": {"isolate_emulator_thread": True}},
     "hw:architecture": {"x86_64": {}},
@@ -98,6 +98,9 @@ def nova(
     # Without it the mask means nothing to Nova.
     if mask is not None and "realtime" in options:
         options.update(_mask(request, mask, vcpus))
+    if options.get("cpu_thread_policy") == "require" and options.get("cpu_threads") == 1:
+        message = "is 'require', and Nova takes the threads of a core from the host: write hw:cpu_threads=2"
+        request.add("hw:cpu_thread_policy", message)
     if vcpus == 1:
         options.pop("multiqueue", None)
     # A guest in one node of its host needs pages of that node.

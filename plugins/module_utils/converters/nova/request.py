@@ -50,7 +50,7 @@ _YES = ("1", "t", "true", "on", "y", "yes")
 
 #: What to do about those that are not converted, by patterns; the first that fits counts.
 _REMEDIES = {
-    "hw:cpu_thread_policy": "write cpu_threads: 2 for require, and for isolate a cpu_pool with one CPU of each core",
+    "hw:cpu_thread_policy": "write a cpu_pool with one CPU of each core for isolate",
     "hw:cpu_policy": "write dedicated_cpus for all vCPUs, or for none",
     "hw:numa_*": "is up to placement and numa_passthrough, by the CPUs that are free",
     "hw:disk_bus": "is of the disks: write the bus of each",

@@ -178,6 +178,21 @@ CPU: dict[str, tuple[Options, str, str]] = {
         "isolate_emulator_thread",
         "dedicated_cpus",
     ),
+    "siblings without dedicated CPUs": (
+        vm(cpu_threads=2, cpu_thread_policy="require"),
+        "cpu_thread_policy",
+        "set dedicated_cpus and cpu_threads: 2",
+    ),
+    "siblings of one thread": (
+        vm(cpu_cores=2, dedicated_cpus=True, cpu_thread_policy="require"),
+        "cpu_thread_policy",
+        "set dedicated_cpus and cpu_threads: 2",
+    ),
+    "another policy of threads": (
+        vm(spec={"domain": {"cpu": {"libvirt": {"threadPolicy": "isolate"}}}}),
+        "spec.domain.cpu.libvirt.threadPolicy",
+        "prefer or require",
+    ),
     "request above the limit": (
         vm(resources={"requests": {"cpu": 3}, "limits": {"cpu": 2}}),
         "resources.requests.cpu",

@@ -110,6 +110,7 @@ FIELDS: dict[str, tuple[t.Any, dict[tuple[t.Any, ...], t.Any]]] = {
     "machine_type": ("q35", {(*DOMAIN, "machine", "type"): "q35"}),
     "memory": ("4Gi", {(*DOMAIN, "memory", "guest"): "4Gi"}),
     "memory_limit": ("5Gi", {(*DOMAIN, "resources", "limits", "memory"): "5Gi"}),
+    "cpu_thread_policy": ("require", {(*DOMAIN, "cpu", "libvirt", "threadPolicy"): "require"}),
     "memory_locked": (True, {(*DOMAIN, "memory", "libvirt", "locked"): True}),
     "multiqueue": (True, {(*DEVICES, "networkInterfaceMultiqueue"): True}),
     "name": ("vm1", {("metadata", "name"): "vm1"}),

@@ -27,6 +27,14 @@ def asked(*specs: tuple[str, str], image: dict[str, t.Any] | None = None, **more
     return {key: value for key, value in found.items() if key != "memory" and FOUR.get(key) != value}
 
 
+def test_threads_of_one_core() -> None:
+    specs = {"hw:cpu_policy": "dedicated", "hw:cpu_thread_policy": "require"}
+    found = nova(flavor(4, extra_specs={**specs, "hw:cpu_threads": "2"}))
+    assert (found["cpu_threads"], found["cpu_thread_policy"]) == (2, "require")
+    with pytest.raises(DeclarationError, match=r"hw:cpu_thread_policy: is 'require', .*: write hw:cpu_threads=2"):
+        nova(flavor(4, extra_specs=specs))
+
+
 def test_a_flavor_alone() -> None:
     assert nova(flavor(4, 3072)) == {"memory": "3Gi", "cpu_sockets": 4, "cpu_cores": 1, "cpu_threads": 1}
     assert nova({"ram": "1536", "vcpus": "1", "properties": {}}, {})["memory"] == "1536Mi"
@@ -183,7 +191,7 @@ def test_what_is_refused(given: dict[str, t.Any], told: str) -> None:
         ({"properties": "hw_cpu_policy='dedicated'"}, "properties: is .*: write a mapping, as 'openstack image show"),
         ({"trait:HW_CPU_HYPERTHREADING": "required"}, "write cpu_threads: 2"),
         # Of two of which one is unknown, the other is not told.
-        ({"hw_cpu_thread_policy": "require"}, "^properties.hw_cpu_thread_policy: is 'require'"),
+        ({"hw_cpu_thread_policy": "isolate"}, "^properties.hw_cpu_thread_policy: is 'isolate'"),
         ({"os_secure_boot": "required", "hw_firmware_type": "uefi", "hw_machine_type": "pc"}, "secure boot needs q35"),
         ({"hw_disk_bus": "scsi"}, r"is of the disks: write the bus of each\): name hw_disk_bus in ignore"),
     ],

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -66,6 +67,22 @@ CASES = [
     Case("nova prefer, 4 of 4 cores x 2", SMT, Request(4), "0-7", "", (0, 4, 1, 5)),
     Case("nova prefer, two cores fragmented", SMT, Request(2), "0-7", "0,1", (2, 6)),
     Case("nova require, two cores fragmented", SMT, Request(2, threads=2), "0-7", "0,1", (2, 6)),
+    Case(
+        "nova require, siblings of another core",
+        SMT,
+        Request(2, threads=2, siblings=True),
+        "0-7",
+        "0,5,6",
+        (3, 7),
+    ),
+    Case(
+        "nova require, across nodes",
+        TWO_SMT_NODES,
+        Request(4, threads=2, siblings=True),
+        "0,8,4,12,1,5",
+        "",
+        (0, 8, 4, 12),
+    ),
     Case("nova prefer, only fragments", SMT, Request(2), "0-7", "0-3", (4, 5)),
     Case("an odd vCPU takes a fragment", SMT, Request(3), "0-7", "0", (1, 5, 4)),
     Case("a single vCPU takes a fragment", SMT, Request(1), "0-7", "6", (2,)),
@@ -208,6 +225,16 @@ def test_too_few_cpus(request_: Request, pool: str, taken: str, needs: str) -> N
 def test_numa_passthrough_splits_no_guest_core() -> None:
     with pytest.raises(PlacementError, match=r"could not fit 2 cores of 2 threads without crossing NUMA.*4 dedicated"):
         placed(TWO_NODES, Request(4, threads=2, numa_passthrough=True), "1-3,5")
+
+
+def test_siblings_or_nothing() -> None:
+    loose = r"could not fit 1 cores of 2 threads without splitting a core over cores of the host: 2 dedicated .* 4 are"
+    with pytest.raises(PlacementError, match=loose):
+        placed(SMT, Request(2, threads=2, siblings=True), "0-7", "0-3")
+    apart = Placement((4, 5), frozenset())
+    assert placed(SMT, Request(2, threads=2, siblings=True), "0-7", current=apart).vcpus == (0, 4)
+    swapped = Placement((6, 2), frozenset())
+    assert placed(SMT, Request(2, threads=2, siblings=True), "0-7", current=swapped).vcpus == (6, 2)
 
 
 SIX = Placement(vcpus=(6, 3), emulator=frozenset({5}))
@@ -394,6 +421,24 @@ def test_what_holds_for_any_placement(
     in_force = Placement(placement.vcpus, placement.emulator)
     for current in (None, placement, in_force):
         assert place(topology, request_, pool=pool, taken=taken, current=current) == placement
+
+
+@given(TOPOLOGIES, REQUESTS, CPUS)
+def test_what_holds_where_guest_cores_are_not_split(
+    topology: Topology, request_: Request, taken: frozenset[int]
+) -> None:
+    request_ = dataclasses.replace(request_, siblings=True)
+    rooms = [len(set(core.cpus) - taken) // request_.threads for core in topology.cores]
+    free = topology.cpus - taken
+    try:
+        placement = place(topology, request_, pool=topology.cpus, taken=taken)
+    except PlacementError:
+        assert sum(rooms) * request_.threads < request_.vcpus or len(free) < request_.dedicated
+        return
+    for first in range(0, request_.vcpus, request_.threads):
+        guest_core = set(placement.vcpus[first : first + request_.threads])
+        assert any(guest_core <= set(core.cpus) for core in topology.cores)
+    assert placement.dedicated <= free
 
 
 @given(TOPOLOGIES, REQUESTS, CPUS, CPUS, st.lists(st.integers(0, 50), max_size=6), CPUS)

@@ -77,6 +77,7 @@ TABLE: Table = {
         "memory",
         "1Gi or 2Gi",
     ),
+    "threads of libvirt": (vm(cpu_thread_policy="prefer"), "cpu_thread_policy", "leave cpu_thread_policy out"),
     "memory of libvirt": (vm(memory_locked=True), "memory_locked", "leave memory_locked out"),
     "kernel of libvirt": (
         domain(firmware={"kernelBoot": {"libvirt": {"kernelPath": "/boot/vmlinuz"}}}),

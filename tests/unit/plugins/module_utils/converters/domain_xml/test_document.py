@@ -73,6 +73,11 @@ def test_a_namespace_is_in_the_names_of_files(convert: Convert) -> None:
             },
             Request(vcpus=4, threads=2, isolate_emulator=True, io_threads=1, numa_passthrough=True),
         ),
+        (
+            {"cpu_threads": 2, "dedicated_cpus": True, "cpu_thread_policy": "require"},
+            Request(vcpus=2, threads=2, siblings=True),
+        ),
+        ({"cpu_threads": 2, "dedicated_cpus": True, "cpu_thread_policy": "prefer"}, Request(vcpus=2, threads=2)),
     ],
 )
 def test_placement_request(options: dict[str, t.Any], request_: Request | None) -> None:
