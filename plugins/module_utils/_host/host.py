@@ -11,7 +11,6 @@ test. A write is atomic: after a power cut there is the old file or the new one,
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import signal
@@ -84,11 +83,10 @@ class Host:
                 return file.read()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
-        except OSError as error:
-            if error.errno == errno.EACCES:
-                raise RtvirtError(f"{path}: cannot be read: run the task as root (become: true)") from error
-            # Attributes of sysfs that a device does not have answer with errors of many kinds, and what a kernel that
-            # is locked down (Secure Boot) keeps to itself with EPERM.
+        except PermissionError as error:
+            raise RtvirtError(f"{path}: cannot be read: run the task as root (become: true)") from error
+        except OSError:
+            # Attributes of sysfs that a device does not have answer with errors of many kinds.
             return None
 
     def word(self, path: str) -> str:

@@ -19,7 +19,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.record import si
 from ansible_collections.rtvirt.core.plugins.module_utils._host.settings import Settings
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_kernel_mask, format_ranges
 
-__all__ = ["FAIR_SERVER", "KVM_FILE", "KVM_OPTIONS", "Features", "kernel_arguments", "settings_of"]
+__all__ = ["KVM_FILE", "KVM_OPTIONS", "Features", "kernel_arguments", "settings_of"]
 
 Workload = t.Literal["realtime", "dpdk"]
 
@@ -86,10 +86,6 @@ _SYSCTLS = {
 }
 _REALTIME_SYSCTLS = {"kernel.sched_rt_runtime_us": "-1", "kernel.timer_migration": "0"}
 
-#: Nanoseconds of each second that Linux 6.12 and later give to other tasks on a CPU whose real-time threads leave none,
-#: by default 50 million, whatever ``sched_rt_runtime_us`` is (Linux ``kernel/sched/deadline.c``, ``dl_server_start``).
-FAIR_SERVER = "/sys/kernel/debug/sched/fair_server/cpu{}/runtime"
-
 KVM_FILE = "/etc/modprobe.d/zz-rtvirt-realtime.conf"
 
 #: Options of kvm's modules that keep a guest's CPUs from being interrupted.
@@ -104,8 +100,6 @@ def settings_of(cpus: Isolation, workload: Workload, features: Features) -> Sett
         "/sys/kernel/mm/ksm/run": "2",
         "/sys/devices/virtual/workqueue/cpumask": format_kernel_mask(cpus.housekeeping),
     }
-    if workload == "realtime":
-        attributes.update({FAIR_SERVER.format(cpu): "0" for cpu in sorted(cpus.isolated)})
     files = {
         # Read after the distribution's own 99-sysctl.conf.
         "/etc/sysctl.d/zz-rtvirt.conf": "".join(f"-{key} = {value}\n" for key, value in sorted(sysctls.items())),

@@ -15,7 +15,6 @@ import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import kernel_facts
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
-from ansible_collections.rtvirt.core.plugins.module_utils._host.realtime import FAIR_SERVER
 from ansible_collections.rtvirt.core.plugins.module_utils._host.running_vms import RunningVm, Thread
 from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges, parse
@@ -79,12 +78,6 @@ def on_host(host: Host, isolated: frozenset[int], busy: frozenset[int]) -> t.Ite
         if value and value not in right:
             yield Finding("host", f"{path} is {value}, not {' or '.join(right)}: {told}")
     quiet = isolated & (isolated_cpus(host) | busy)
-    runtimes = {cpu: host.word(FAIR_SERVER.format(cpu)) for cpu in quiet if host.exists(FAIR_SERVER.format(cpu))}
-    fair = [cpu for cpu, runtime in runtimes.items() if runtime != "0"]
-    if fair:
-        told = f"the kernel takes CPUs {format_ranges(fair)} from real-time threads for others"
-        closed = "" if any(runtimes.values()) else ", and cannot be turned off: the kernel is locked down (Secure Boot)"
-        yield Finding("host", f"{told}: {FAIR_SERVER.format('*')} is not 0{closed}")
     slow = [cpu for cpu in quiet if host.word(f"{_CPUS}/cpu{cpu}/cpufreq/scaling_governor") not in _STEADY]
     if slow:
         yield Finding("host", f"CPUs {format_ranges(slow)} change their frequency: the governor is not performance")

@@ -131,12 +131,7 @@ def _wanted(params: t.Mapping[str, t.Any], host: Host) -> tuple[Settings, dict[s
         "kernel_args": [argument.text for argument in arguments],
         "reasons": {argument.text: argument.reason for argument in arguments},
     }
-    settings = settings_of(cpus, params["workload"], features)
-    closed = [path for path in settings.attributes if host.exists(path) and host.read(path) is None]
-    if closed:
-        message = f"{', '.join(closed)}: stays as it is, as the kernel is locked down (Secure Boot)"
-        result["warnings"] = [*cpus.remarks, message]
-    return settings, {**result, **told}
+    return settings_of(cpus, params["workload"], features), {**result, **told}
 
 
 def _of_tuned(profile: str) -> Problem | None:

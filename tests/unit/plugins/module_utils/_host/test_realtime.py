@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import builtins
-import errno
 import typing as t
 from pathlib import Path
 
@@ -83,41 +81,6 @@ def test_a_realtime_host(machine: Machine) -> None:
     assert "options kvm nx_huge_pages=0\n" in (machine.read("/etc/modprobe.d/zz-rtvirt-realtime.conf") or "")
     # There is no such attribute on this host.
     assert not machine.exists("/proc/sys/kernel/numa_balancing")
-
-
-def test_linux_6_12_keeps_nothing_of_isolated_cpus_for_others(machine: Machine) -> None:
-    runtimes = [f"/sys/kernel/debug/sched/fair_server/cpu{cpu}/runtime" for cpu in range(4)]
-    for runtime in runtimes:
-        machine.put(runtime, "50000000\n")
-    run(machine, isolated_cpus="1,3", workload="dpdk")
-    assert [machine.word(runtime) for runtime in runtimes] == ["50000000"] * 4
-    run(machine, isolated_cpus="1,3")
-    assert [machine.word(runtime) for runtime in runtimes] == ["50000000", "0", "50000000", "0"]
-    assert f"w- {runtimes[3]} - - - - 0\n" in (machine.read("/etc/tmpfiles.d/zz-rtvirt.conf") or "")
-    run(machine, isolated_cpus="2-3")
-    assert [machine.word(runtime) for runtime in runtimes] == ["50000000", "50000000", "0", "0"]
-    run(machine, state="absent")
-    assert [machine.word(runtime) for runtime in runtimes] == ["50000000"] * 4
-
-
-def test_a_kernel_that_is_locked_down(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen on Linux 6.18: what debugfs has is listed, and answers EPERM to root."""
-    runtime = "/sys/kernel/debug/sched/fair_server/cpu3/runtime"
-    machine.put(runtime, "50000000\n")
-    real = builtins.open
-
-    def closed(path: t.Any, *arguments: t.Any, **more: t.Any) -> t.Any:
-        if str(path).endswith(runtime):
-            raise OSError(errno.EPERM, "Operation not permitted")
-        return real(path, *arguments, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(builtins, "open", closed)
-        predicted = run(machine, check=True, isolated_cpus="auto")
-        done = run(machine, isolated_cpus="auto")
-    assert done == predicted
-    assert done["warnings"] == [f"{runtime}: stays as it is, as the kernel is locked down (Secure Boot)"]
-    assert runtime not in machine.told
 
 
 def test_a_second_run_writes_nothing(machine: Machine) -> None:

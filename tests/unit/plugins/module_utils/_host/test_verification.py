@@ -23,7 +23,6 @@ T: 0 ( 2062) P:95 I:1000 C:   4990 Min:      4 Act:    9 Avg:    8 Max:      61
 T: 1 ( 2063) P:95 I:1500 C:   3326 Min:      5 Act:    7 Avg:   10 Max:      23
 """
 CPUS = "/sys/devices/system/cpu"
-FAIR_SERVER = "/sys/kernel/debug/sched/fair_server"
 
 
 class Machine(Tree):
@@ -42,7 +41,6 @@ class Machine(Tree):
         self.put(f"{CPUS}/nohz_full", "2-7\n")
         for cpu in range(8):
             self.put(f"{CPUS}/cpu{cpu}/cpufreq/scaling_governor", "performance\n")
-            self.put(f"{FAIR_SERVER}/cpu{cpu}/runtime", "0\n" if cpu > 1 else "50000000\n")
         self.interrupts({3: 5})
         self.put("/usr/bin/cyclictest", "")
         self.put("/proc/self/status", "Name:\tpython3\nCpus_allowed_list:\t0-1\n")
@@ -116,7 +114,6 @@ def test_nothing_is_found(tmp_path: Path) -> None:
         ("/proc/sys/kernel/numa_balancing", "1\n", "numa_balancing is 1, not 0"),
         ("/sys/kernel/mm/ksm/run", "1\n", "/sys/kernel/mm/ksm/run is 1, not 0 or 2"),
         (f"{CPUS}/cpu5/cpufreq/scaling_governor", "powersave\n", "CPUs 5 change their frequency"),
-        (f"{FAIR_SERVER}/cpu3/runtime", "50000000\n", "takes CPUs 3 from real-time threads for others"),
     ],
 )
 def test_what_a_host_lacks(tmp_path: Path, path: str, text: str, message: str) -> None:
