@@ -252,7 +252,7 @@ vms:
       sample: true
     actions:
       description: What was done, in its order (C(create), C(update), C(start), C(start paused), C(stop), C(restart),
-        C(pause), C(unpause), C(delete)).
+        C(pause), C(unpause), C(delete), and C(keep volumes) of a VM that somebody else deletes).
       type: list
       elements: str
       returned: always

@@ -107,7 +107,13 @@ def _settle(session: Session, outcome: Outcome) -> None:
 
 def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
     live = outcome.plan.live
-    if live is None or live["metadata"].get("deletionTimestamp"):
+    if live is None:
+        return
+    if live["metadata"].get("deletionTimestamp"):
+        if not settings.delete_volumes:
+            # By somebody else, or by a run of ours that was cut off.
+            outcome.volumes_kept = volumes.release(session, live)
+            outcome.actions += ["keep volumes"] if outcome.volumes_kept else []
         return
     options = {"preconditions": {"uid": live["metadata"]["uid"]}, **settings.delete_options}
     outcome.orphaned = options.get("propagationPolicy") == "Orphan"
@@ -124,8 +130,8 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
             raise explained(error, outcome.plan.manifest) from error
         # Gone by somebody else's doing, or by our own, whose answer was lost on the way.
         outcome.actions += ["delete"] if error.tries > 1 else []
-    if outcome.volumes_kept and not session.dry_run:
-        volumes.release(session, live)
+    if not settings.delete_volumes and not session.dry_run:
+        outcome.volumes_kept = volumes.release(session, live, outcome.volumes_kept)
 
 
 def _remove_ended(session: Session, outcome: Outcome) -> None:

@@ -23,33 +23,44 @@ __all__ = ["release"]
 _CONFLICTS = 5
 
 
-def release(session: Session, vm: t.Mapping[str, t.Any]) -> list[str]:
-    """Take a VM out of the owners of its DataVolumes, and say which these were.
+def release(session: Session, vm: t.Mapping[str, t.Any], known: t.Collection[str] = ()) -> list[str]:
+    """Take a VM out of the owners of its DataVolumes, and say which of these are there.
 
     virt-controller puts it back, unless the VM is being deleted.
 
+    :arg known: names of those that were its own, and may have lost it as their owner since.
     :raises RtvirtError: where the server refuses.
     """
     namespace, owner = vm["metadata"]["namespace"], vm["metadata"]["uid"]
     try:
-        owned = _owned(session, namespace, owner)
-        for name, volume in owned.items():
+        there = {
+            name: volume
+            for name, volume in _volumes(session, vm).items()
+            if (name in known or owner in _owners(volume)) and not volume["metadata"].get("deletionTimestamp")
+        }
+        for name, volume in there.items():
             _disown(session, (namespace, name), volume, owner)
     except ApiError as error:
         message = f"cannot be taken out of the owners of its DataVolumes, which would go with it: {error.message}"
         raise RtvirtError(f"{vm['metadata']['name']}: {message}", **error.details) from error
-    return sorted(owned)
+    return sorted(there)
 
 
-def _owned(session: Session, namespace: str, owner: str) -> dict[str, dict[str, t.Any]]:
+def _volumes(session: Session, vm: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    """Those of the namespace; of its templates alone where they may not be listed. Without CDI there are none."""
+    namespace = vm["metadata"]["namespace"]
     try:
         pages = [*session.pages(objects.object_path(objects.DATA_VOLUMES, namespace))]
+        return {one["metadata"]["name"]: one for page in pages for one in page["items"]}
     except ApiError as error:
         if error.status == 404:
-            # Without CDI there are none.
             return {}
-        raise
-    return {one["metadata"]["name"]: one for page in pages for one in page["items"] if owner in _owners(one)}
+        if error.status != 403:
+            raise
+    templates = mapping_at(vm, "spec").get("dataVolumeTemplates") or []
+    names = [str(mapping_at(template, "metadata").get("name")) for template in templates]
+    found = {name: objects.read_one(session, objects.DATA_VOLUMES, (namespace, name)) for name in names}
+    return {name: volume for name, volume in found.items() if volume is not None}
 
 
 def _owners(document: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:

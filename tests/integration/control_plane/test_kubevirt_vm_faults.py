@@ -457,7 +457,7 @@ def test_without_the_right_to_keep_volumes(bed: Bed, simulator: Cluster, tmp_pat
     machines = {"apiGroups": ["kubevirt.io"], "resources": ["virtualmachines"], "verbs": ["get", "list", "delete"]}
     volumes = {"apiGroups": ["cdi.kubevirt.io"], "resources": ["datavolumes"], "verbs": ["list"]}
     bind(bed, "lister", rules=[machines, volumes])
-    for user, verb in (("editor", "list"), ("lister", "patch")):
+    for user, verb in (("editor", "get"), ("lister", "patch")):
         access = as_user(bed, simulator, tmp_path, user)
         api = simulator.api_with(Path(access["kubeconfig"]))
         patient(lambda api=api: api.get(f"{bed.folder}/virtualmachines"))
@@ -465,6 +465,10 @@ def test_without_the_right_to_keep_volumes(bed: Bed, simulator: Cluster, tmp_pat
         assert "vm: cannot be taken out of the owners of its DataVolumes, which would go with it" in text
         assert f"cannot {verb} resource" in text
         assert bed.power() == "running"
+    run_one(**bed.bare("plain"))
+    access = as_user(bed, simulator, tmp_path, "editor")
+    gone = run_one(**{**bed.bare("plain", state="absent", delete_volumes=False), **access})
+    assert (gone["actions"], gone["volumes_kept"]) == (["delete"], [])
 
 
 def test_without_the_right_to_write(bed: Bed, simulator: Cluster, tmp_path: Path) -> None:

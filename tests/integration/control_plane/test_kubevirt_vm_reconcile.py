@@ -678,6 +678,26 @@ def test_volumes_are_kept(bed: Bed, state: str, turn: int) -> None:
     assert bed.vmi() is None
 
 
+def test_volumes_of_a_vm_that_somebody_else_deletes_are_kept(bed: Bed) -> None:
+    """Or that a run of ours has begun to delete."""
+    run_one(**with_volumes(bed, state="stopped", wait=True))
+    until("there are volumes", lambda: volume_names(bed) == ["vm-a", "vm-b"])
+    path = f"{bed.folder}/virtualmachines/vm"
+    bed.api.patch(path, {"metadata": {"finalizers": [*bed.vm()["metadata"].get("finalizers", []), "rtvirt.test/hold"]}})
+    bed.api.delete(path)
+    options = bed.bare(state="absent", delete_volumes=False)
+    predicted = run_one(check=True, **options)
+    done = run_one(**options)
+    assert done["actions"] == predicted["actions"] == ["keep volumes"]
+    assert done["volumes_kept"] == predicted["volumes_kept"] == ["vm-a", "vm-b"]
+    again = run_one(**options)
+    assert (again["changed"], again["volumes_kept"]) == (False, [])
+    bed.api.patch(path, {"metadata": {"finalizers": None}})
+    until("it is gone", lambda: bed.find() is None)
+    with pytest.raises(AssertionError, match="waited"):
+        until("a volume is gone", lambda: volume_names(bed) != ["vm-a", "vm-b"], patience=4)
+
+
 @pytest.mark.parametrize(("strategy", "state"), [("Manual", "running"), ("Once", "present")])
 def test_volumes_of_a_vm_that_shut_itself_down_are_kept(bed: Bed, strategy: str, state: str) -> None:
     """Its instance stays; that of a VM with Once is followed by another where somebody deletes it."""
