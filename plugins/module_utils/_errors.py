@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils import _zipped
 
-# Whatever of the collection is loaded comes by here before most of the rest.
+# Whatever of the collection is loaded comes by here.
 _zipped.use_compiled()
 
 __all__ = ["ConversionError", "DeclarationError", "Problem", "RtvirtError", "WaitError"]

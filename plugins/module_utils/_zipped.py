@@ -29,16 +29,25 @@ _HASH = 8
 
 
 class _Importer(zipimport.zipimporter):
-    """Python's, that has a file's name from where the file is, and its code from what an earlier task has compiled."""
+    """Python's, that has a file's name from where the file is, and its code from what an earlier task has compiled.
 
-    #: Where compiled code is kept; empty for nowhere.
+    :cvar ours: the folder in the zip file below which it is asked; all else is Python's own importer's.
+    :cvar kept: where compiled code is kept; empty for nowhere.
+    """
+
+    ours = ""
     kept = ""
+
+    def __init__(self, path: str) -> None:
+        if not path.startswith(self.ours):
+            raise ImportError(path)
+        super().__init__(path)
 
     def find_spec(self, fullname: str, target: t.Any = None) -> t.Any:
         try:
             package = self.is_package(fullname)
         except zipimport.ZipImportError:
-            return super().find_spec(fullname, target)
+            return None
         return importlib.util.spec_from_file_location(
             fullname,
             f"{self.archive}/{self._file_of(fullname)}",
@@ -46,10 +55,16 @@ class _Importer(zipimport.zipimporter):
             submodule_search_locations=[] if package else None,
         )
 
+    def create_module(self, spec: t.Any) -> None:
+        """Python makes it. Before Python 3.10 a zipimporter has neither this nor the next."""
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        exec(self.get_code(module.__name__), module.__dict__)
+
     def get_code(self, fullname: str) -> t.Any:
-        inside = self._file_of(fullname)
         if not self.kept:
             return super().get_code(fullname)
+        inside = self._file_of(fullname)
         source = self.get_data(f"{self.archive}/{inside}")
         kept = f"{self.kept}/{inside.replace('/', '.')}c"
         code = _read(kept, source)
@@ -81,7 +96,7 @@ def _write(path: str, source: bytes, code: types.CodeType) -> None:
     new = f"{path}.{os.getpid()}"
     with contextlib.suppress(OSError):
         try:
-            with open(new, "xb") as file:
+            with open(new, "wb") as file:
                 file.write(importlib.util.source_hash(source) + importlib.util.source_hash(data) + data)
             os.replace(new, path)
         except OSError:
@@ -89,27 +104,35 @@ def _write(path: str, source: bytes, code: types.CodeType) -> None:
 
 
 def _folder() -> str:
-    """The folder for compiled code, which nobody but its user can write to; empty where there is none.
+    """The folder for compiled code, which nobody but its user can write to or move; empty where there is none.
 
     Not below ``$HOME``, which sudo may leave to be another user's.
     """
     if sys.dont_write_bytecode or sys.flags.optimize or sys.implementation.cache_tag is None:
         return ""
     try:
-        home = pwd.getpwuid(os.geteuid()).pw_dir
-        folder = f"{home}/.cache/rtvirt/compiled/{sys.implementation.cache_tag}"
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        found = os.stat(folder)
+        folder = pwd.getpwuid(os.geteuid()).pw_dir
+        for part in (".cache", "rtvirt", "compiled", sys.implementation.cache_tag):
+            folder = f"{folder}/{part}"
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, 0o700)
+            found = os.lstat(folder)
+            closed = not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            if not (stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and closed):
+                return ""
     except (KeyError, OSError):
-        return ""
-    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return ""
     return folder
 
 
 def use_compiled() -> None:
-    """From here on, for files whose folder has not been looked into."""
+    """From here on, for files of this one's folder and below."""
     loader: object = __spec__.loader
-    if isinstance(loader, zipimport.zipimporter) and hasattr(loader, "find_spec"):
-        _Importer.kept = _folder()
-        sys.path_hooks.insert(0, _Importer)
+    if not isinstance(loader, zipimport.zipimporter):
+        return
+    _Importer.ours = f"{loader.archive}/{loader.prefix}".rstrip("/")
+    _Importer.kept = _folder()
+    sys.path_hooks.insert(0, _Importer)
+    # Python's own importers of folders that have been looked into already.
+    for path in [path for path in sys.path_importer_cache if path.startswith(_Importer.ours)]:
+        del sys.path_importer_cache[path]
