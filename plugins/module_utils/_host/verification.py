@@ -13,13 +13,14 @@ import re
 import time
 import typing as t
 
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._host.facts import kernel_facts
 from ansible_collections.rtvirt.core.plugins.module_utils._host.host import Host
 from ansible_collections.rtvirt.core.plugins.module_utils._host.running_vms import RunningVm, Thread
 from ansible_collections.rtvirt.core.plugins.module_utils._host.topology import read_topology
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.cpuset import format_ranges, parse
 
-__all__ = ["Finding", "Seen", "isolated_cpus", "on_host", "on_vm"]
+__all__ = ["Finding", "Seen", "fair_server", "isolated_cpus", "on_host", "on_vm"]
 
 #: The VMs that run, with their threads.
 Seen = t.Sequence[tuple[RunningVm, t.Sequence[Thread]]]
@@ -45,6 +46,11 @@ _SETTINGS = (
     # With 2 all pages are parted again, and then it stands still.
     ("/sys/kernel/mm/ksm/run", "the kernel merges pages (KSM)", ["0", "2"]),
 )
+
+
+#: Nanoseconds of each second that Linux 6.12 and later give to other tasks on a CPU whose real-time threads leave none,
+#: by default 50 million, whatever ``sched_rt_runtime_us`` is (Linux ``kernel/sched/deadline.c``).
+_FAIR_SERVER = "/sys/kernel/debug/sched/fair_server/cpu{}/runtime"
 
 
 class Finding(t.NamedTuple):
@@ -83,6 +89,25 @@ def on_host(host: Host, isolated: frozenset[int], busy: frozenset[int]) -> t.Ite
         yield Finding("host", f"CPUs {format_ranges(slow)} change their frequency: the governor is not performance")
     for interrupt, cpus in _interrupts(host, quiet).items():
         yield Finding("host", f"interrupt {interrupt} came to CPUs {format_ranges(cpus)}, which are isolated")
+
+
+def fair_server(host: Host, cpus: frozenset[int]) -> str | None:
+    """What is to be said of the kernel's fair server on these CPUs; None where it is off, or not there to be seen.
+
+    No finding: it takes time only from a vCPU that never rests, and to turn it off has its dangers (docs/hosts.md).
+    """
+    there = [cpu for cpu in sorted(cpus) if host.exists(_FAIR_SERVER.format(cpu))]
+    closed = ""
+    try:
+        there = [cpu for cpu in there if host.word(_FAIR_SERVER.format(cpu)) != "0"]
+    except RtvirtError:
+        # To root it answers EPERM.
+        closed = "; it cannot be seen or turned off, as the kernel is locked down (Secure Boot)"
+    if not there:
+        return None
+    where = f"CPUs {format_ranges(there)} ({_FAIR_SERVER.format('*')})"
+    gives = "the kernel's fair server gives other tasks a part of each second"
+    return f"{gives} on {where}, if vCPUs there never rest{closed}"
 
 
 def on_vm(

@@ -22,6 +22,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._host.task import Plan
 from ansible_collections.rtvirt.core.plugins.module_utils._host.verification import (
     Finding,
     Seen,
+    fair_server,
     isolated_cpus,
     on_host,
     on_vm,
@@ -79,9 +80,12 @@ def plan(params: t.Mapping[str, t.Any], host: Host) -> Planned:
         if findings and not params["report_only"]:
             told = "; ".join(f"{one.about}: {one.message}" for one in findings)
             raise RtvirtError(f"real time is not in force, {len(findings)} findings: {told}", **result)
-        if params["measure"] and not measured:
-            result["warnings"] = ["nothing is measured: no isolated CPU is free of real-time VMs"]
-        return result
+        unmeasured = "nothing is measured: no isolated CPU is free of real-time VMs"
+        warnings = [
+            unmeasured if params["measure"] and not measured else None,
+            fair_server(host, isolated & (isolated_cpus(host) | busy)),
+        ]
+        return {**result, "warnings": [warning for warning in warnings if warning]}
 
     return Planned(lambda: look(apply=False), lambda: look(apply=True))
 

@@ -104,6 +104,29 @@ def test_nothing_is_found(tmp_path: Path) -> None:
     ]
 
 
+def test_linux_6_12_gives_time_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen on Linux 6.18: an ordinary task had 4 % of a CPU beside a FIFO one, and debugfs answered EPERM to root."""
+    machine = Machine(tmp_path)
+    folder = "/sys/kernel/debug/sched/fair_server"
+    for cpu in range(8):
+        machine.put(f"{folder}/cpu{cpu}/runtime", "50000000\n" if cpu in (0, 3) else "0\n")
+    [warning] = look(machine)["warnings"]
+    assert f"on CPUs 3 ({folder}/cpu*/runtime), if vCPUs there never rest" in warning
+    machine.put(f"{folder}/cpu3/runtime", "0\n")
+    assert look(machine)["warnings"] == []
+    real = machine.read
+
+    def closed(path: str) -> str | None:
+        if path.startswith(folder):
+            raise RtvirtError(f"{path}: cannot be read")
+        return real(path)
+
+    monkeypatch.setattr(machine, "read", closed)
+    [warning] = look(machine)["warnings"]
+    assert "on CPUs 2-7 (" in warning
+    assert "locked down" in warning
+
+
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
