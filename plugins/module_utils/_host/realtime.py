@@ -65,6 +65,7 @@ def kernel_arguments(cpus: Isolation, workload: Workload, vendor: str) -> list[A
     pstate = {"intel": "intel_pstate=disable", "amd": "amd_pstate=disable"}.get(vendor)
     if pstate is not None:
         common.append(Argument(pstate, "the clock does not change by itself"))
+    common.append(Argument("cpufreq.default_governor=performance", "nor by a governor"))
     if workload == "dpdk":
         return common
     watched = [Argument("tsc=reliable", "the clock source is not watched, which costs latency")]

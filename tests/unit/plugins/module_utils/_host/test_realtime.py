@@ -69,6 +69,7 @@ def test_a_realtime_host(machine: Machine) -> None:
         "rcu_nocbs=1,3",
         "irqaffinity=0,2",
         "intel_pstate=disable",
+        "cpufreq.default_governor=performance",
     ):
         assert argument in done["kernel_args"]
         assert done["reasons"][argument]
