@@ -35,7 +35,9 @@ except ImportError:  # connection.py tells
 
 __all__ = ["Host", "host_from_capabilities", "isolated_cpus", "polling_cpus", "read_host"]
 
-_ISOLATED = pathlib.Path("/sys/devices/system/cpu/isolated")
+#: What the kernel tells of CPUs that are set apart. In the first are those of ``isolcpus`` with ``domain`` alone, which
+#: hosts for DPDK are not booted with.
+_ISOLATED = (pathlib.Path("/sys/devices/system/cpu/isolated"), pathlib.Path("/sys/devices/system/cpu/nohz_full"))
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,9 @@ def _portgroups(network: str) -> frozenset[str]:
 
 
 def isolated_cpus() -> frozenset[int]:
-    """The CPUs that this machine's kernel isolates (isolcpus)."""
-    return cpuset.parse(_ISOLATED.read_text()) if _ISOLATED.exists() else frozenset()
+    """The CPUs that this machine's kernel isolates (isolcpus), or else those that it does not tick on (nohz_full)."""
+    told = (path.read_text().replace("(null)", "") for path in _ISOLATED if path.exists())
+    return next(filter(None, map(cpuset.parse, told)), frozenset())
 
 
 def polling_cpus() -> frozenset[int]:
