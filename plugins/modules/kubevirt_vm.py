@@ -425,9 +425,9 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
     with Session(access_from(params), dry_run=check_mode, connections=params["concurrency"]) as session:
         plans = plan_all(session, manifests, state, power_alone=power_alone)
         check_networks(session, plans)
-        if len(plans) > 1 and not check_mode:
-            try_shapes(session.trying(), plans)
         go_on = params["continue_on_error"]
+        if len(plans) > 1 and not check_mode:
+            try_shapes(session.trying(), plans, go_on=go_on)
         outcomes = apply_all(session, plans, settings, concurrency=params["concurrency"], go_on=go_on)
         if params["wait"] and not check_mode:
             waiting.wait_for_all(session, outcomes, waits)

@@ -95,14 +95,21 @@ def _settle(session: Session, outcome: Outcome) -> None:
     if outcome.vm is None or status.power_of(outcome.vm) == "stopped":
         return
     if "update" in outcome.actions:
-        if session.dry_run:
+        if not mapping_at(outcome.vm, "status").get("created"):
+            # Nothing runs yet that could lack anything.
+            return
+        places = [one.place[:2] for one in outcome.plan.differences]
+        if session.dry_run or ("spec", "dataVolumeTemplates") in places:
+            # Of new volumes virt-controller says nothing before they are filled.
             outcome.restart_required = outcome.plan.needs_restart or status.restart_required(outcome.plan.live)
             return
         until = time.monotonic() + _SETTLING
         while outcome.vm is not None and not status.is_seen(outcome.vm) and time.monotonic() < until:
             time.sleep(_PAUSE)
             outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
-    outcome.restart_required = status.restart_required(outcome.vm)
+    # An instance counts as one of the newest version where only its type has changed.
+    told = status.condition(outcome.vm, "RestartRequired").get("status") == "True"
+    outcome.restart_required = status.restart_required(outcome.vm) or (told and outcome.plan.changes_type)
 
 
 def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
@@ -117,13 +124,15 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
         return
     options = {"preconditions": {"uid": live["metadata"]["uid"]}, **settings.delete_options}
     outcome.orphaned = options.get("propagationPolicy") == "Orphan"
-    if not settings.delete_volumes:
-        # Who may not do it learns that before the VM is stopped.
-        outcome.volumes_kept = volumes.release(session.trying(), live)
-        _keep_volumes(session, outcome, settings)
-        options["propagationPolicy"] = "Orphan"
+    path = objects.object_path(objects.VMS, *outcome.key)
     try:
-        session.delete(objects.object_path(objects.VMS, *outcome.key), options)
+        if not settings.delete_volumes:
+            # Who may not do it learns that before the VM is stopped, which makes another version of it.
+            session.trying().delete(path, options)
+            outcome.volumes_kept = volumes.release(session.trying(), live)
+            _keep_volumes(session, outcome, settings)
+            options |= {"propagationPolicy": "Orphan", "preconditions": {"uid": live["metadata"]["uid"]}}
+        session.delete(path, options)
         outcome.actions.append("delete")
     except ApiError as error:
         if error.status != 404:

@@ -55,12 +55,13 @@ def plan_all(
     return plans
 
 
-def try_shapes(session: Session, plans: t.Sequence[VmPlan]) -> None:
+def try_shapes(session: Session, plans: t.Sequence[VmPlan], *, go_on: bool) -> None:
     """Have the server check one VM of each kind by a dry run, before any is touched.
 
     The VMs of a fleet differ in names, addresses and the like. What the server has to say of the fields themselves
     (unknown ones, gates that are off, quotas aside) it says of the first of them.
 
+    :arg go_on: leave what is no mistake of a declaration (a quota, a right) to the VM that it concerns.
     :raises DeclarationError: for what the server refuses.
     """
     problems: list[Problem] = []
@@ -78,12 +79,11 @@ def try_shapes(session: Session, plans: t.Sequence[VmPlan]) -> None:
                 session.patch(objects.object_path(objects.VMS, plan.namespace, plan.name), body)
         except ApiError as error:
             refusal = explained(error, plan.manifest)
+            if isinstance(refusal, DeclarationError):
+                problems += refusal.problems
             # A conflict is settled when the VM's turn comes.
-            if error.status == 409:
-                continue
-            if not isinstance(refusal, DeclarationError):
+            elif error.status != 409 and not go_on:
                 raise refusal from error
-            problems += refusal.problems
     if problems:
         raise DeclarationError(dict.fromkeys(problems))
 

@@ -44,6 +44,9 @@ _LIVE = (
 )
 
 
+#: What a VM takes CPUs, memory and devices from, beside its template.
+_MATCHERS = (("spec", "instancetype"), ("spec", "preference"))
+
 #: What a manifest has that was read from a cluster, and that no one may write.
 _SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 
@@ -93,6 +96,11 @@ class VmPlan:
             for one in self.differences
         )
 
+    @property
+    def changes_type(self) -> bool:
+        """Whether the patch holds another instancetype or preference."""
+        return any(one.place[:2] in _MATCHERS for one in self.differences)
+
 
 def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, state: lifecycle.State) -> VmPlan:
     """Plan one VM; the manifest was admitted, and is of this namespace.
@@ -124,7 +132,7 @@ def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, s
     plan = replace(
         plan, comparison=comparison, patch=patch, power=_power(status.power_of(after), wanted, restart=restart)
     )
-    _check_restart(plan, after)
+    _check_power(plan, after)
     return plan
 
 
@@ -140,14 +148,19 @@ def plan_power(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None
     power = _power(status.power_of(live), wanted, restart=state == "restarted")
     comparison = Comparison(declared_part(live))
     plan = VmPlan(manifest.name, namespace, state, manifest, live, {}, comparison, {}, power, wanted)
-    _check_restart(plan, live)
+    _check_power(plan, live)
     return plan
 
 
-def _check_restart(plan: VmPlan, vm: dict[str, t.Any]) -> None:
-    if "restart" in plan.power and status.strategy_of(vm) == "Once":
+def _check_power(plan: VmPlan, vm: dict[str, t.Any]) -> None:
+    strategy = status.strategy_of(vm)
+    if "restart" in plan.power and strategy == "Once":
         message = f"KubeVirt does not restart {plan.name}, whose run strategy is Once: stop it, and start it"
         raise DeclarationError([Problem("state", message)])
+    if plan.power and strategy == "WaitAsReceiver":
+        # virt-api answers that it will, and does nothing.
+        message = f"KubeVirt neither starts nor stops {plan.name}, whose run strategy is WaitAsReceiver"
+        raise DeclarationError([Problem("state", f"{message}: write another run_strategy")])
 
 
 def _strategy(document: t.Mapping[str, t.Any], state: lifecycle.State) -> str | None:
@@ -183,7 +196,26 @@ def _compared(live: dict[str, t.Any], declared: dict[str, t.Any]) -> Comparison:
     if last is not None and "runStrategy" not in mapping_at(declared, "spec"):
         # No longer declared, the strategy is the user's, by virtctl or the web console.
         mapping_at(last, "spec").pop("runStrategy", None)
-    return compare(there, declared, last)
+    return compare(there, *_inferred(there, declared, last))
+
+
+def _inferred(
+    there: dict[str, t.Any], declared: dict[str, t.Any], last: dict[str, t.Any] | None
+) -> tuple[dict[str, t.Any], dict[str, t.Any] | None]:
+    """What is declared now and was last, where virt-api has put a name in place of ``inferFromVolume``.
+
+    It takes none beside a name (pkg/instancetype/webhooks/vm), so a new one sends the name away.
+    """
+    now, before = dict(mapping_at(declared, "spec")), dict(mapping_at(last, "spec"))
+    for _spec, part in _MATCHERS:
+        wanted, found = mapping_at(now, part), mapping_at(there, "spec", part)
+        if not wanted.get("inferFromVolume") or last is None:
+            continue
+        if before.get(part) == wanted:
+            del now[part], before[part]
+        elif found.get("name"):
+            before[part] = found
+    return {**declared, "spec": now}, None if last is None else {**last, "spec": before}
 
 
 def _patch(live: dict[str, t.Any], declared: dict[str, t.Any], comparison: Comparison) -> dict[str, t.Any]:

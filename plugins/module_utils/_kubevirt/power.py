@@ -32,6 +32,9 @@ _PAUSE = 0.2
 #: What virt-api says of an action that a run strategy never takes, however long it is asked.
 _NEVER = "does not support manual"
 
+#: What it says, with status 500, while actions before have not been seen to.
+_UNDERWAY = "already underway"
+
 
 def act(session: Session, outcome: Outcome, action: Action, settings: Settings) -> None:
     """An action on the power state. A refusal is never taken for success: the VM is looked at again."""
@@ -48,12 +51,22 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
             outcome.actions.append(action)
             return
         except ApiError as error:
-            if error.status != 409:
+            starting = action == "pause" and (error.status == 404 or "not running" in error.message)
+            if error.status != 409 and _UNDERWAY not in error.message and not starting:
                 raise explained(error, outcome.plan.manifest) from error
             refusal = error
+        underway = _UNDERWAY in refusal.message
+        if session.dry_run and (starting or underway):
+            # For real it is waited until the VM takes it.
+            outcome.actions.append(action)
+            return
         outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
         if outcome.vm is None:
             raise RtvirtError(f"{outcome.plan.name}: {action}: somebody has deleted it meanwhile")
+        if action == "restart" and underway and status.power_of(outcome.vm) == "running":
+            # By somebody else, or by our own order, whose answer was lost: the next instance is of what was declared.
+            outcome.actions.append(action)
+            return
         if (
             action != "restart"
             and status.power_of(outcome.vm) == outcome.plan.wanted
@@ -62,11 +75,12 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
             # Somebody else's doing, or our own, whose answer was lost on the way.
             outcome.actions += [action] if refusal.tries > 1 else []
             return
-        going = status.is_going(outcome.vm)
+        going = status.is_going(outcome.vm) or underway
         if going and patience == _BUSY:
             # Whoever stops it, its guest has its time.
             patience = stopping_time(objects.read_one(session, objects.VMIS, outcome.key))
-        passing = (going or "modified" in refusal.message) and _NEVER not in refusal.message
+        rising = starting and status.power_of(outcome.vm) == "running"
+        passing = (going or rising or "modified" in refusal.message) and _NEVER not in refusal.message
         if not passing or time.monotonic() > begun + patience:
             state = status.described(outcome.vm, objects.read_one(session, objects.VMIS, outcome.key))
             raise RtvirtError(f"{outcome.plan.name}: {action}: {refusal.message} ({state})", **refusal.details)
@@ -85,7 +99,11 @@ def restart(session: Session, outcome: Outcome, settings: Settings) -> None:
     was = outcome.plan.wanted or ("stopped" if outcome.vm is None else status.power_of(outcome.vm))
     actions: tuple[Action, ...] = ("stop", "start paused") if was == "paused" else ("restart",)
     for action in actions:
-        act(session, outcome, action, settings)
+        if session.dry_run and action == "start paused":
+            # The stop before was only tried.
+            outcome.actions.append(action)
+        else:
+            act(session, outcome, action, settings)
     if not session.dry_run:
         outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
 

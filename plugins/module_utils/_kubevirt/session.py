@@ -234,7 +234,8 @@ class Session:
         # Asked for each time: a token may have been renewed.
         authorization = self._access.authorization()
         if authorization:
-            headers.setdefault("Authorization", authorization)
+            # Files and decoded secrets end with a line break.
+            headers.setdefault("Authorization", " ".join(authorization.split()))
         if body is not None:
             headers["Content-Type"] = content_type
         url = f"{self._access.host.rstrip('/')}{path}{'?' if query else ''}{urllib.parse.urlencode(query)}"
@@ -251,6 +252,9 @@ class Session:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiError(f"{method} {path}: cannot reach {self._host}: {_cause(error)}") from error
+        except ValueError:
+            # Its text, and that of what it came from, has the token in it.
+            raise RtvirtError("the token or another header has a character that none can have") from None
 
 
 def _lines(answer: t.Any, host: str) -> t.Iterator[dict[str, t.Any]]:

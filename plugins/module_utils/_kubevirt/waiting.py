@@ -27,6 +27,9 @@ __all__ = ["Waits", "check_waits", "wait_for_all"]
 
 _EVENTS = 5
 
+#: VMs whose events are read when time is over.
+_TOLD = 3
+
 
 @dataclass(frozen=True)
 class Waits:
@@ -88,10 +91,12 @@ def wait_for_all(session: Session, outcomes: list[Outcome], waits: Waits) -> Non
                     del waiting[key]
             if time.monotonic() >= deadline:
                 break
-        for key, outcome in waiting.items():
-            state = status.described(watch.get(objects.VMS, key), watch.get(objects.VMIS, key))
-            text = f"{outcome.plan.name}: not {_goal(outcome, waits)} within {waits.seconds} s: {state}"
-            outcome.error = WaitError(text + _last_events(session, outcome))
+        states = {key: status.described(watch.get(objects.VMS, key), watch.get(objects.VMIS, key)) for key in waiting}
+    for number, (key, outcome) in enumerate(waiting.items()):
+        # The message has no more of them, and the server may be away.
+        events = _last_events(session, outcome) if number < _TOLD else ""
+        text = f"{outcome.plan.name}: not {_goal(outcome, waits)} within {waits.seconds} s: {states[key]}"
+        outcome.error = WaitError(text + events)
 
 
 def _is_done(outcome: Outcome, vm: dict[str, t.Any] | None, vmi: dict[str, t.Any] | None, waits: Waits) -> bool:
@@ -102,7 +107,7 @@ def _is_done(outcome: Outcome, vm: dict[str, t.Any] | None, vmi: dict[str, t.Any
     wanted = outcome.plan.wanted or status.power_of(vm)
     if wanted == "stopped":
         return status.is_stopped(vm, vmi)
-    if vmi is None or _is_old(outcome, vmi):
+    if vmi is None or _is_old(outcome, vmi) or mapping_at(vmi, "status").get("phase") in ("Succeeded", "Failed"):
         return False
     if wanted == "paused":
         return status.power_of(vm) == "paused" and status.condition(vmi, "Paused").get("status") == "True"
@@ -138,6 +143,13 @@ def _check_hope(
         return
     # What starts a VM stays in it until it has begun to: a strategy, or a request.
     reason = "it has stopped" if outcome.plan.wanted and status.power_of(vm) == "stopped" else status.hopeless(vm, vmi)
+    if (
+        reason == "CrashLoopBackOff"
+        and outcome.actions
+        and _last_failed(vm) in (outcome.old_uid, _last_failed(outcome.plan.live))
+    ):
+        # That of an instance before what was done; the next one is to show.
+        return
     if reason is not None:
         raise WaitError(f"{name}: will not run: {reason}; {status.described(vm, vmi)}")
     hindrance = status.hindered(vm, vmi)
@@ -145,6 +157,12 @@ def _check_hope(
         since.pop(outcome.key, None)
     elif time.monotonic() - since.setdefault(outcome.key, time.monotonic()) >= waits.unschedulable_grace:
         raise WaitError(f"{name}: for {waits.unschedulable_grace} s, {hindrance}; {status.described(vm, vmi)}")
+
+
+def _last_failed(vm: dict[str, t.Any] | None) -> str | None:
+    """The instance that failed last."""
+    uid: str | None = mapping_at(vm, "status", "startFailure").get("lastFailedVMIUID")
+    return uid
 
 
 def _goal(outcome: Outcome, waits: Waits) -> str:

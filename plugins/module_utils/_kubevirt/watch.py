@@ -20,6 +20,9 @@ __all__ = ["Watch"]
 
 _AGAIN = 0.5
 
+#: Seconds after the deadline at which a thread that nobody has ended ends by itself.
+_LATE = 10.0
+
 
 class Watch:
     """Follows the VMs and instances of some namespaces until a deadline.
@@ -72,7 +75,7 @@ class Watch:
 
     def _follow(self, kind: str, namespace: str) -> None:
         path = objects.object_path(kind, namespace)
-        while not self._ended.is_set():
+        while not self._ended.is_set() and time.monotonic() < self._deadline + _LATE:
             try:
                 version = self._list(kind, namespace, path)
                 self._read_events(kind, namespace, path, version)
@@ -108,7 +111,7 @@ class Watch:
         """Watches one after the other, each from where the one before ended."""
         while not self._ended.is_set():
             left = self._deadline - time.monotonic()
-            if left < -10:
+            if left < -_LATE:
                 return
             for event in self._session.watch(path, version, max(1.0, min(left, 300.0))):
                 item = event["object"]

@@ -14,7 +14,7 @@ pytest.importorskip("kubernetes")
 
 import urllib3
 
-from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError
+from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, RtvirtError
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import session as session_module
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.authentication import access_from
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
@@ -218,3 +218,21 @@ def test_a_user_agent_that_was_given_is_the_only_one() -> None:
     ((_method, _url, sent, _body),) = pool.sent
     assert sent.getlist("User-Agent") == ["theirs"]
     assert sent["X-Team"] == "telco"
+
+
+@pytest.mark.parametrize("token", ["hunter2\n", "  hunter2 \r\n"])
+def test_a_token_from_a_file(token: str) -> None:
+    access = access_from({"host": "https://cluster.invalid:6443", "api_key": token})
+    result, pool = Session(access), Answers((200, {}))
+    t.cast(t.Any, result)._pool = pool
+    result.get("/x")
+    assert pool.sent[0][2]["Authorization"] == "Bearer hunter2"
+
+
+def test_a_token_that_is_none_is_not_shown() -> None:
+    one, _pool = session(ValueError("Invalid header value b'Bearer hunter\\n2'"))
+    with pytest.raises(RtvirtError, match="a character that none can have") as failed:
+        one.get("/x")
+    assert "hunter" not in str(failed.value)
+    assert failed.value.__cause__ is None
+    assert failed.value.__suppress_context__
