@@ -42,6 +42,8 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
         # There is no VM yet that the server could try it on.
         outcome.actions.append(action)
         return
+    if action == "stop" and not session.dry_run:
+        _let_restart_end(session, outcome)
     begun, patience = time.monotonic(), _BUSY
     if action == "restart":
         outcome.old_uid = _instance_uid(session, outcome.key, begun + patience)
@@ -75,6 +77,9 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
             # Somebody else's doing, or our own, whose answer was lost on the way.
             outcome.actions += [action] if refusal.tries > 1 else []
             return
+        if action == "stop" and "not running" in refusal.message and _halt(session, outcome):
+            outcome.actions.append(action)
+            return
         going = status.is_going(outcome.vm) or underway
         if going and patience == _BUSY:
             # Whoever stops it, its guest has its time.
@@ -85,6 +90,34 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
             state = status.described(outcome.vm, objects.read_one(session, objects.VMIS, outcome.key))
             raise RtvirtError(f"{outcome.plan.name}: {action}: {refusal.message} ({state})", **refusal.details)
         time.sleep(_PAUSE)
+
+
+def _let_restart_end(session: Session, outcome: Outcome) -> None:
+    """A stop of a VM with Always is taken while a restart is under way, whose second half then starts it again."""
+    until = None
+    while outcome.vm is not None and status.strategy_of(outcome.vm) == "Always" and status.is_restarting(outcome.vm):
+        if until is None:
+            until = time.monotonic() + stopping_time(objects.read_one(session, objects.VMIS, outcome.key))
+        if time.monotonic() > until:
+            return
+        time.sleep(_PAUSE)
+        outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
+
+
+def _halt(session: Session, outcome: Outcome) -> bool:
+    """Halt a VM that would run again, and has no instance that virt-api would stop; whether that was done."""
+    vm = outcome.vm
+    if vm is None or status.strategy_of(vm) != "RerunOnFailure" or mapping_at(vm, "status").get("created"):
+        return False
+    metadata = {"resourceVersion": vm["metadata"]["resourceVersion"]}
+    try:
+        path = objects.object_path(objects.VMS, *outcome.key)
+        outcome.vm = session.patch(path, {"metadata": metadata, "spec": {"runStrategy": "Halted"}})
+    except ApiError as error:
+        if error.status != 409:
+            raise explained(error, outcome.plan.manifest) from error
+        return False
+    return True
 
 
 def stopping_time(vmi: dict[str, t.Any] | None) -> float:

@@ -25,6 +25,7 @@ __all__ = [
     "is_going",
     "is_over",
     "is_ready",
+    "is_restarting",
     "is_seen",
     "is_stopped",
     "power_of",
@@ -68,7 +69,7 @@ def power_of(vm: Object) -> lifecycle.Power:
     """
     status, strategy = mapping_at(vm, "status"), strategy_of(vm)
     shown = str(status.get("printableStatus") or "Stopped")
-    requests = {str(one.get("action")): mapping_at(one, "data") for one in status.get("stateChangeRequests") or []}
+    requests = _requests(vm)
     if requests:
         # Before the strategy, which a paused start of a halted VM changes only when virt-controller sees to it.
         paused = mapping_at(requests, "Start").get("paused") == "true"
@@ -84,6 +85,17 @@ def power_of(vm: Object) -> lifecycle.Power:
         first = strategy == "RerunOnFailure" and status.get("runStrategy") != strategy
         return "running" if first or strategy == "Once" else "stopped"
     return "stopped" if shown in ("Stopped", *_GOING) else "running"
+
+
+def _requests(vm: Object) -> dict[str, dict[str, t.Any]]:
+    """What virt-controller has still to see to: action, and its data."""
+    found: t.Iterable[dict[str, t.Any]] = mapping_at(vm, "status").get("stateChangeRequests") or []
+    return {str(one.get("action")): mapping_at(one, "data") for one in found}
+
+
+def is_restarting(vm: Object) -> bool:
+    """Whether a restart has been asked for that has not ended the instance yet."""
+    return _requests(vm).keys() >= {"Stop", "Start"}
 
 
 def condition(thing: Object | None, kind: str) -> dict[str, t.Any]:

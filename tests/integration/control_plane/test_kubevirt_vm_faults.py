@@ -456,8 +456,8 @@ def test_without_the_right_to_keep_volumes(bed: Bed, simulator: Cluster, tmp_pat
     bind(bed, "editor", "kubevirt.io:edit")
     machines = {"apiGroups": ["kubevirt.io"], "resources": ["virtualmachines"], "verbs": ["get", "list", "delete"]}
     volumes = {"apiGroups": ["cdi.kubevirt.io"], "resources": ["datavolumes"], "verbs": ["list"]}
-    bind(bed, "lister", rules=[machines, volumes])
-    for user, verb in (("editor", "get"), ("lister", "patch")):
+    bind(bed, "viewer", rules=[machines, volumes])
+    for user, verb in (("editor", "get"), ("viewer", "patch")):
         access = as_user(bed, simulator, tmp_path, user)
         api = simulator.api_with(Path(access["kubeconfig"]))
         patient(lambda api=api: api.get(f"{bed.folder}/virtualmachines"))

@@ -23,6 +23,32 @@ def test_a_restart_while_a_restart_is_under_way(bed: Bed) -> None:
     assert (bed.vmi() or {})["metadata"]["uid"] != (first or {})["metadata"]["uid"]
 
 
+def test_a_stop_while_a_restart_is_under_way(bed: Bed) -> None:
+    """virt-api takes it, and the second half of the restart starts the VM again."""
+    run_one(**bed.bare(state="running", annotations=SLOW, wait=True))
+    run_one(**bed.bare(state="restarted", annotations=SLOW))
+    assert run_one(**bed.bare(state="stopped", annotations=SLOW, wait=True))["actions"] == ["stop"]
+    with pytest.raises(AssertionError, match="waited"):
+        until("it runs again", lambda: bed.vmi() is not None, patience=5)
+
+
+@pytest.mark.parametrize("absent", [False, True])
+def test_a_vm_that_would_run_is_stopped_before_it_does(bed: Bed, absent: bool) -> None:
+    """virt-api refuses to stop what has no instance."""
+    disk = {"name": "a", "disk": {}, "volume": {"dataVolume": {"name": "vm-a"}}}
+    template = {"metadata": {"name": "vm-a", "annotations": schedule(outcome="never")}, "spec": volume("")["spec"]}
+    declared = {"disks": [disk], "data_volume_templates": [template]}
+    options = bed.bare(run_strategy="RerunOnFailure", **declared)
+    run_one(**{**options, "state": "running"})
+    until("its volume is filled", lambda: bed.printable() == "Provisioning", patience=20)
+    if absent:
+        done = run_one(**bed.bare(state="absent", delete_volumes=False, wait=True))
+        assert (done["actions"], bed.find()) == (["stop", "delete"], None)
+    else:
+        assert run_one(**{**options, "state": "stopped", "wait": True})["actions"][-1] == "stop"
+        assert bed.vm()["spec"]["runStrategy"] == "Halted"
+
+
 @pytest.mark.parametrize("strategy", ["Manual", "RerunOnFailure"])
 def test_a_start_while_the_guest_stops(bed: Bed, strategy: str) -> None:
     """At its end virt-api answers 500, as the stop has not been seen to yet."""
