@@ -144,6 +144,13 @@ def test_an_action_group_holds_nothing_but_modules() -> None:
     assert members <= set(MODULES)
 
 
+def test_all_modules_run_by_the_action_plugin() -> None:
+    runtime = yaml.safe_load((CHECKOUT / "meta" / "runtime.yml").read_text())
+    routes = runtime["plugin_routing"]["modules"]
+    assert routes == {module: {"action_plugin": "rtvirt.core.libvirt_vm"} for module in MODULES}
+    assert [path.stem for path in (CHECKOUT / "plugins" / "action").glob("*.py")] == ["libvirt_vm"]
+
+
 def example_tasks(doc: Doc) -> list[tuple[str, str, t.Any]]:
     """(task, its module, its arguments) of a module's examples."""
     tasks = yaml.safe_load(doc["examples"])
