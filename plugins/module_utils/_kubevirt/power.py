@@ -35,6 +35,13 @@ _NEVER = "does not support manual"
 #: What it says, with status 500, while actions before have not been seen to.
 _UNDERWAY = "already underway"
 
+#: What it says where there is no instance that runs.
+_NOT_RUNNING = "not running"
+
+#: What to make of a refusal: the action is done (by ourselves, or by others), or is done by halting the VM; it is to be
+#: tried again, for as long as the end of an instance may take or for less; or it is never taken.
+_Verdict = t.Literal["done", "done by others", "halt", "ending", "again", "never"]
+
 
 def act(session: Session, outcome: Outcome, action: Action, settings: Settings) -> None:
     """An action on the power state. A refusal is never taken for success: the VM is looked at again."""
@@ -48,48 +55,69 @@ def act(session: Session, outcome: Outcome, action: Action, settings: Settings) 
     if action == "restart":
         outcome.old_uid = _instance_uid(session, outcome.key, begun + patience)
     while True:
-        try:
-            session.act(*_request(outcome.key, action, settings))
-            outcome.actions.append(action)
-            return
-        except ApiError as error:
-            starting = action == "pause" and (error.status == 404 or "not running" in error.message)
-            if error.status != 409 and _UNDERWAY not in error.message and not starting:
-                raise explained(error, outcome.plan.manifest) from error
-            refusal = error
-        underway = _UNDERWAY in refusal.message
-        if session.dry_run and (starting or underway):
-            # For real it is waited until the VM takes it.
-            outcome.actions.append(action)
-            return
+        refusal = _order(session, outcome, action, settings)
+        # In a dry run nothing comes to its end: for real it is waited until the VM takes the action.
+        if refusal is None or (session.dry_run and (_is_underway(refusal) or _is_early(action, refusal))):
+            break
         outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
         if outcome.vm is None:
             raise RtvirtError(f"{outcome.plan.name}: {action}: somebody has deleted it meanwhile")
-        if action == "restart" and underway and status.power_of(outcome.vm) == "running":
-            # By somebody else, or by our own order, whose answer was lost: the next instance is of what was declared.
-            outcome.actions.append(action)
+        verdict = _verdict(action, refusal, outcome.vm, outcome.plan.wanted)
+        if verdict == "done by others":
             return
-        if (
-            action != "restart"
-            and status.power_of(outcome.vm) == outcome.plan.wanted
-            and not status.is_going(outcome.vm)
-        ):
-            # Somebody else's doing, or our own, whose answer was lost on the way.
-            outcome.actions += [action] if refusal.tries > 1 else []
-            return
-        if action == "stop" and "not running" in refusal.message and _halt(session, outcome):
-            outcome.actions.append(action)
-            return
-        going = status.is_going(outcome.vm) or underway
-        if going and patience == _BUSY:
+        if verdict == "done" or (verdict == "halt" and _halt(session, outcome, outcome.vm)):
+            break
+        if verdict == "ending" and patience == _BUSY:
             # Whoever stops it, its guest has its time.
             patience = stopping_time(objects.read_one(session, objects.VMIS, outcome.key))
-        rising = starting and status.power_of(outcome.vm) == "running"
-        passing = (going or rising or "modified" in refusal.message) and _NEVER not in refusal.message
-        if not passing or time.monotonic() > begun + patience:
+        if verdict == "never" or time.monotonic() > begun + patience:
             state = status.described(outcome.vm, objects.read_one(session, objects.VMIS, outcome.key))
             raise RtvirtError(f"{outcome.plan.name}: {action}: {refusal.message} ({state})", **refusal.details)
         time.sleep(_PAUSE)
+    outcome.actions.append(action)
+
+
+def _order(session: Session, outcome: Outcome, action: Action, settings: Settings) -> ApiError | None:
+    """The refusal of an action that may have a reason which passes; None when it was taken.
+
+    :raises RtvirtError: for any other refusal.
+    """
+    try:
+        session.act(*_request(outcome.key, action, settings))
+    except ApiError as error:
+        if error.status != 409 and not _is_underway(error) and not _is_early(action, error):
+            raise explained(error, outcome.plan.manifest) from error
+        return error
+    return None
+
+
+def _is_underway(refusal: ApiError) -> bool:
+    return _UNDERWAY in refusal.message
+
+
+def _is_early(action: Action, refusal: ApiError) -> bool:
+    """Whether what is to be paused has no instance that runs, or none yet."""
+    return action == "pause" and (refusal.status == 404 or _NOT_RUNNING in refusal.message)
+
+
+def _verdict(action: Action, refusal: ApiError, vm: dict[str, t.Any], wanted: str | None) -> _Verdict:
+    power, going = status.power_of(vm), status.is_going(vm)
+    if action == "restart":
+        if _is_underway(refusal) and power == "running":
+            # By somebody else, or by our own order, whose answer was lost: the next instance is of what was declared.
+            return "done"
+    elif power == wanted and not going:
+        # Our own doing may be behind an answer that was lost on the way.
+        return "done" if refusal.tries > 1 else "done by others"
+    if _NEVER in refusal.message:
+        return "never"
+    if action == "stop" and _NOT_RUNNING in refusal.message and _runs_again(vm):
+        return "halt"
+    if going or _is_underway(refusal):
+        return "ending"
+    if "modified" in refusal.message or (_is_early(action, refusal) and power == "running"):
+        return "again"
+    return "never"
 
 
 def _let_restart_end(session: Session, outcome: Outcome) -> None:
@@ -104,11 +132,13 @@ def _let_restart_end(session: Session, outcome: Outcome) -> None:
         outcome.vm = objects.read_one(session, objects.VMS, outcome.key)
 
 
-def _halt(session: Session, outcome: Outcome) -> bool:
-    """Halt a VM that would run again, and has no instance that virt-api would stop; whether that was done."""
-    vm = outcome.vm
-    if vm is None or status.strategy_of(vm) != "RerunOnFailure" or mapping_at(vm, "status").get("created"):
-        return False
+def _runs_again(vm: dict[str, t.Any]) -> bool:
+    """Whether it would be given an instance, and has none now that virt-api would stop."""
+    return status.strategy_of(vm) == "RerunOnFailure" and not mapping_at(vm, "status").get("created")
+
+
+def _halt(session: Session, outcome: Outcome, vm: dict[str, t.Any]) -> bool:
+    """Stop a VM without an instance for good; False when it was changed since it was read."""
     metadata = {"resourceVersion": vm["metadata"]["resourceVersion"]}
     try:
         path = objects.object_path(objects.VMS, *outcome.key)
