@@ -31,18 +31,22 @@ _LOST = re.compile(
     re.IGNORECASE,
 )
 
+#: What to do then; and where there has been no connection yet.
+_WENT_AWAY = "libvirtd went away; run the task again, what was done is kept and the rest is caught up"
+_UNREACHABLE = "can the host be reached, and libvirt used there, by the user whom the module runs as?"
+
 __all__ = ["CONNECTION", "LIBVIRT_IMPORT_ERROR", "connected", "doing", "is_local", "those_present"]
 
 CONNECTION: dict[str, dict[str, t.Any]] = {"uri": {"type": "str", "default": "qemu:///system"}}
 
 
 @contextlib.contextmanager
-def doing(action: str) -> t.Iterator[None]:
+def doing(action: str, if_lost: str = _WENT_AWAY) -> t.Iterator[None]:
     """Turn libvirt's errors into the collection's; the message starts with what was being done."""
     try:
         yield
     except libvirt.libvirtError as error:
-        raise RtvirtError(f"{action}: {_explained(error)}", libvirt_code=error.get_error_code()) from error
+        raise RtvirtError(f"{action}: {_explained(error, if_lost)}", libvirt_code=error.get_error_code()) from error
 
 
 _T = t.TypeVar("_T")
@@ -70,7 +74,7 @@ def connected(uri: str) -> t.Iterator[t.Any]:
     # libvirt prints errors to stderr by itself unless told where they go.
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
     with _events_handled():
-        with doing(f"connect to {uri}"):
+        with doing(f"connect to {uri}", _UNREACHABLE):
             connection = libvirt.open(uri)
         try:
             yield connection
@@ -112,11 +116,11 @@ def is_local(uri: str) -> bool:
     return rest.startswith("/") and "+ssh" not in uri.partition("://")[0]
 
 
-def _explained(error: t.Any) -> str:
+def _explained(error: t.Any, if_lost: str) -> str:
     message = str(error.get_error_message() or error)
     code = error.get_error_code()
     if code in (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_NO_CONNECT) and "socket" in message:
         return f"{message}: is libvirtd running there?"
     if _LOST.search(message):
-        return f"{message}: libvirtd went away; run the task again, what was done is kept and the rest is caught up"
+        return f"{message}: {if_lost}"
     return message

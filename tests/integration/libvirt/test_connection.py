@@ -15,7 +15,7 @@ from ansible_collections.rtvirt.core.tests.integration.libvirt.task import TaskE
     [
         ("qemu+unix:///system?socket=/run/nobody", "^connect to .*'/run/nobody'.*is libvirtd running there"),
         ("qemu+tcp://127.0.0.1:1/system", "^connect to .*Connection refused"),
-        ("qemu+ssh://nobody@127.0.0.1:1/system", "^connect to "),
+        ("qemu+ssh://nobody@127.0.0.1:1/system", "^connect to .*Connection refused.*can the host be reached"),
         ("nonsense:///x", "^connect to nonsense:///x: no connection driver available for nonsense:///x"),
     ],
 )
