@@ -25,9 +25,11 @@ options:
         C(runStrategy).
       - V(running) starts it, V(stopped) shuts it down, V(paused) suspends it (from stopped, it is started paused).
       - V(restarted) always restarts it.
-      - V(absent) shuts it down and removes it; its disks stay unless O(delete_volumes=true).
+      - V(absent) shuts it down and removes it; its disks stay unless O(delete_volumes=true). With O(reclaim_after) it
+        stays for a term, shut down. Any state but V(absent) and V(reclaimed) brings it back.
+      - V(reclaimed) removes it if its term is over, and leaves any other VM alone.
     type: str
-    choices: [present, running, stopped, paused, restarted, absent]
+    choices: [present, running, stopped, paused, restarted, absent, reclaimed]
     default: present
   virt_type:
     description:
@@ -57,10 +59,18 @@ options:
     default: false
   delete_volumes:
     description:
-      - With O(state=absent), also remove the files that this collection created, the firmware's variables and the
-        TPM's state. Files that were there before are kept in any case.
+      - With O(state=absent) or O(state=reclaimed), also remove the files that this collection created, the firmware's
+        variables and the TPM's state. Files that were there before are kept in any case.
     type: bool
     default: false
+  reclaim_after:
+    description:
+      - With O(state=absent), seconds that the VM is kept from its deletion on, as it is but shut down and without
+        autostart; V(0) removes it at once. Another number at a later task changes the term.
+      - Nothing removes it by itself when the term is over. The playbook C(rtvirt.core.reclaim) does, or
+        O(state=reclaimed).
+    type: int
+    default: 0
   wait:
     description:
       - Wait until a VM that is shut down is down, and for O(wait_for).
@@ -168,6 +178,12 @@ EXAMPLES = r"""
             network: default
     vms: "{{ range(10) | map('regex_replace', '(.+)', '{\"name\": \"node-\\1\"}') | map('from_json') | list }}"
 
+- name: Delete a VM that can be brought back for a week
+  rtvirt.core.libvirt_vm:
+    name: web1
+    state: absent
+    reclaim_after: 604800
+
 - name: Remove a VM with the disks that were made for it
   rtvirt.core.libvirt_vm:
     name: web1
@@ -272,6 +288,16 @@ result:
       elements: str
       returned: when the VM is not absent
       sample: [192.168.122.17]
+    deleted_at:
+      description: When the VM was deleted, of one that is kept for a term (RFC 3339, UTC).
+      type: str
+      returned: when the VM is deleted for a term
+      sample: '2026-11-30T04:20:00Z'
+    reclaim_at:
+      description: When its term is over.
+      type: str
+      returned: when the VM is deleted for a term
+      sample: '2026-12-07T04:20:00Z'
     volumes_kept:
       description: Files of an absent VM's disks that were not removed.
       type: list
@@ -304,6 +330,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._plan import task_resu
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import LIBVIRT_RULES, admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import declaration_spec, declarations
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.deletion import check_term
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import (
     Manifest,
@@ -323,6 +350,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "autostart": {"type": "bool"},
     "allow_restart": {"type": "bool", "default": False},
     "delete_volumes": {"type": "bool", "default": False},
+    "reclaim_after": {"type": "int", "default": 0},
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 120},
     "wait_for": {"type": "list", "elements": "str", "choices": ["address", "agent"], "default": []},
@@ -350,6 +378,7 @@ def plan_all(
                 "autostart",
                 "allow_restart",
                 "delete_volumes",
+                "reclaim_after",
             )
         },
     )
@@ -357,7 +386,7 @@ def plan_all(
     declared = {domain_name(manifest.document) for manifest in manifests}
     # Others' pins count only where CPUs are to be placed, their files only where some are to be removed, their sockets
     # and UUIDs only where some are declared.
-    others_count = placing or has_sockets(manifests) or has_uuids(manifests) or params["state"] == "absent"
+    others_count = placing or has_sockets(manifests) or has_uuids(manifests) or params["state"] in lifecycle.LEAVING
     wanted = handles if others_count else handles.keys() & declared
     domains = {domain.name: domain for domain in those_present([handles[name] for name in wanted], observe)}
     host, isolated = read_host(connection), isolated_cpus() if settings.local else frozenset()
@@ -400,20 +429,21 @@ def telling(outcomes: list[apply.Outcome]) -> t.Iterator[None]:
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Bring all declared VMs to their declarations and describe them."""
-    manifests = admit(declarations(params), LIBVIRT_RULES, names_only=params["state"] == "absent")
+    leaving = params["state"] in lifecycle.LEAVING
+    manifests = admit(declarations(params), LIBVIRT_RULES, names_only=leaving)
+    check_term(params)
     waits = power.Waits(params["wait"], params["wait_timeout"], tuple(params["wait_for"]), params["force"])
     host_check.check_cpus("cpu_pool", params["cpu_pool"])
     if params["wait_timeout"] < 0:
         raise DeclarationError([Problem("wait_timeout", f"is {params['wait_timeout']}: write 0 or more seconds")])
     if not is_local(params["uri"]):
-        leaving = params["state"] == "absent"
         host_check.check_remote(
             [] if leaving else manifests,
             removes=leaving and params["delete_volumes"],
             has_pool=params["cpu_pool"] is not None,
         )
     # Of a VM that is to go, nothing but the name has been checked.
-    placing = params["state"] != "absent" and needs_placement(manifests)
+    placing = not leaving and needs_placement(manifests)
     outcomes: list[apply.Outcome] = []
     with connected(params["uri"]) as connection:
         with apply.host_lock(placing and not check_mode):

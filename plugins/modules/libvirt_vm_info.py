@@ -121,6 +121,16 @@ vms:
       elements: str
       returned: always
       sample: [192.168.122.17]
+    deleted_at:
+      description: When the VM was deleted, of one that is kept for a term (RFC 3339, UTC).
+      type: str
+      returned: when the VM is deleted for a term
+      sample: '2026-11-30T04:20:00Z'
+    reclaim_at:
+      description: When its term is over.
+      type: str
+      returned: when the VM is deleted for a term
+      sample: '2026-12-07T04:20:00Z'
     guest:
       description: What the guest's agent says, by libvirt's names.
       type: dict

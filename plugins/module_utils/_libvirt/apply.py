@@ -15,7 +15,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import RtvirtError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import domains, volumes
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import deletion, domains, volumes
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.live import apply_live, can_be_live
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.plan import VmPlan
@@ -85,6 +85,8 @@ def predict(plan: VmPlan) -> Outcome:
     outcome.actions += outcome.steps
     if any(step.startswith("start") for step in outcome.steps):
         outcome.pending = plan.compared.saved
+    if plan.mark is not None:
+        outcome.actions.append("soft delete")
     if plan.undefine:
         outcome.actions.append("undefine")
         outcome.actions += [f"remove {path}" for path in plan.remove]
@@ -122,6 +124,8 @@ def define(connection: t.Any, plan: VmPlan) -> Outcome:
             volumes.remove_files(made)
         raise
     outcome.actions = _definition_actions(plan)
+    if plan.restores:
+        deletion.erase_mark(handle)
     if plan.autostart is not None:
         with doing(f"set autostart of {plan.domain_name}"):
             handle.setAutostart(int(plan.autostart))
@@ -134,6 +138,8 @@ def _definition_actions(plan: VmPlan) -> list[str]:
     actions = [str(step) for step in plan.volumes]
     if plan.definition is not None:
         actions.append("define" if plan.existing is None else "redefine")
+    if plan.restores:
+        actions.append("restore")
     if plan.autostart is not None:
         actions.append("set autostart" if plan.autostart else "unset autostart")
     return actions

@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.deletion import Mark, read_mark
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.record import Record, read_record
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
@@ -57,6 +58,11 @@ class Domain:
     @functools.cached_property
     def record(self) -> Record | None:
         return read_record(self.definition)
+
+    @functools.cached_property
+    def mark(self) -> Mark | None:
+        """Where it is deleted for a term."""
+        return read_mark(self.definition)
 
     @functools.cached_property
     def dedicated_cpus(self) -> frozenset[int]:

@@ -39,6 +39,7 @@ _KERNEL: Path = ("domain", "firmware", "kernelBoot", "libvirt")
 class Settings:
     """The options of the module that are not part of the declaration.
 
+    :ivar reclaim_after: seconds that a deleted VM is kept.
     :ivar local: whether the module runs on the hypervisor, and so sees its files.
     """
 
@@ -49,6 +50,7 @@ class Settings:
     autostart: bool | None = None
     allow_restart: bool = False
     delete_volumes: bool = False
+    reclaim_after: int = 0
     local: bool = True
 
 

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import comparison
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.deletion import Mark
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.volumes import VolumeStep
 from ansible_collections.rtvirt.core.plugins.module_utils._plan import Change
@@ -29,6 +30,7 @@ class VmPlan:
     :ivar compared: the definition to write, and the differences that it takes.
     :ivar wanted: the power state that it should have, None for the one that it has.
     :ivar power: steps that bring the power state, as far as no restart is needed.
+    :ivar mark: what marks it as deleted for a term, None where it is to have no such mark or has it.
     :ivar remove_state: whether firmware variables and TPM state go with the domain.
     :ivar remove: files that go with it; those of its disks that stay are in ``keep``.
     """
@@ -46,6 +48,7 @@ class VmPlan:
     power: list[lifecycle.Step] = field(default_factory=list)
     allow_restart: bool = False
     autostart: bool | None = None
+    mark: Mark | None = None
     undefine: bool = False
     remove_state: bool = False
     remove: list[str] = field(default_factory=list)
@@ -68,6 +71,16 @@ class VmPlan:
         """Whether a guest is restarted for what it would not take as it runs."""
         runs = self.existing is not None and self.existing.power != "stopped"
         return bool(pending) and self.allow_restart and runs and "shut down" not in self.power
+
+    @property
+    def restores(self) -> bool:
+        """Whether the VM is deleted for a term, and declared again."""
+        return self.state not in lifecycle.LEAVING and self.existing is not None and self.existing.mark is not None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it must be down in the end."""
+        return self.undefine or self.mark is not None
 
     @property
     def adopted(self) -> bool:

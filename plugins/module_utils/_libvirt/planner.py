@@ -8,6 +8,7 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -15,6 +16,7 @@ from dataclasses import replace
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import DeclarationError, Problem
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import comparison, host_check, images
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.context import check_placement, context_for
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.deletion import Mark
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.domains import Domain, dedicated_cpus, disk_files
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.hardware import Hardware
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.host import Host
@@ -73,8 +75,8 @@ class Planner:
         settings, state = self._settings, self._settings.state
         plan = VmPlan(manifest.name, manifest.namespace, name, state, manifest.document, existing)
         plan.allow_restart = settings.allow_restart
-        if state == "absent":
-            return self._plan_absent(plan)
+        if state in lifecycle.LEAVING:
+            return self._plan_leaving(plan)
         problems = host_check.check_host(manifest, self._host, settings, existing)
         others = [other for other in self._domains.values() if other.name != name]
         problems += [*host_check.check_sockets(manifest, others), *host_check.check_uuid(manifest, others)]
@@ -89,24 +91,44 @@ class Planner:
         plan.power = lifecycle.power_steps(current, plan.wanted, restart=state == "restarted")
         self._check_start(plan, complete, manifest)
         self._hold(plan)
-        if settings.autostart is not None and settings.autostart != (existing is not None and existing.autostart):
-            plan.autostart = settings.autostart
+        autostart = settings.autostart
+        if autostart is None and plan.restores and existing is not None and existing.mark is not None:
+            autostart = existing.mark.autostart or None
+        if autostart is not None and autostart != (existing is not None and existing.autostart):
+            plan.autostart = autostart
         return plan
 
-    def _plan_absent(self, plan: VmPlan) -> VmPlan:
-        if plan.existing is None:
+    def _plan_leaving(self, plan: VmPlan) -> VmPlan:
+        existing, now = plan.existing, time.time()
+        if existing is None:
             return plan
+        if plan.state == "reclaimed" and (existing.mark is None or not existing.mark.is_over(now)):
+            return plan
+        if plan.state == "absent" and self._settings.reclaim_after:
+            return self._plan_mark(plan, existing, now)
+        return self._plan_absent(plan, existing)
+
+    def _plan_mark(self, plan: VmPlan, existing: Domain, now: float) -> VmPlan:
+        """Keep the VM for a term, stopped. One that is kept already keeps the time of its deletion."""
+        if not existing.persistent:
+            message = f"nothing is left of {plan.domain_name} when it stops, as it is a transient domain: leave it out"
+            raise DeclarationError([Problem("reclaim_after", message)])
+        mark = existing.mark or Mark(int(now), 0, existing.autostart)
+        mark = replace(mark, term=self._settings.reclaim_after)
+        plan.mark = None if mark == existing.mark else mark
+        plan.power = lifecycle.power_steps(existing.power, "stopped", restart=False)
+        return plan
+
+    def _plan_absent(self, plan: VmPlan, existing: Domain) -> VmPlan:
         plan.undefine = True
         # Not of a VM that we have only adopted.
-        plan.remove_state = self._settings.delete_volumes and plan.existing.record is not None
-        plan.power = lifecycle.power_steps(plan.existing.power, "stopped", restart=False)
-        record = plan.existing.record or Record({})
+        plan.remove_state = self._settings.delete_volumes and existing.record is not None
+        plan.power = lifecycle.power_steps(existing.power, "stopped", restart=False)
+        record = existing.record or Record({})
         ours = [*record.seeds, *(record.created if self._settings.delete_volumes else ())]
-        attached = disk_files(plan.existing.definition)
+        attached = disk_files(existing.definition)
         if self._settings.local:
-            spared = (
-                self._files_in_use(plan.existing, [path for path in attached if path not in ours]) if ours else set()
-            )
+            spared = self._files_in_use(existing, [path for path in attached if path not in ours]) if ours else set()
             plan.remove = [path for path in ours if path not in spared and os.path.lexists(path)]
             attached = list(dict.fromkeys([*attached, *(path for path in record.created if os.path.lexists(path))]))
         plan.keep = [path for path in attached if path not in plan.remove]

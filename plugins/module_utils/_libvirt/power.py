@@ -14,7 +14,14 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.rtvirt.core.plugins.module_utils._errors import WaitError
-from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import apply, domains, vhostuser, volumes, waiting
+from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import (
+    apply,
+    deletion,
+    domains,
+    vhostuser,
+    volumes,
+    waiting,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import pod_spec
@@ -46,14 +53,14 @@ def apply_power(connection: t.Any, outcomes: t.Sequence[apply.Outcome], waits: W
     :raises RtvirtError: naming the VM; the outcomes say what was done by then.
     """
     steps = {id(outcome): outcome.steps for outcome in outcomes}
-    if not any(steps.values()) and not waits.wait_for and not any(outcome.plan.undefine for outcome in outcomes):
+    if not any(steps.values()) and not waits.wait_for and not any(outcome.plan.leaves for outcome in outcomes):
         return
     with waiting.watching(connection) as watch:
         going = [outcome for outcome in outcomes if "shut down" in steps[id(outcome)]]
         for outcome in going:
             _shut_down(connection, outcome, resume="resume" in steps[id(outcome)])
-        # What comes up again, or is removed, must be down first.
-        must = [o for o in going if waits.wait or o.plan.undefine or steps[id(o)][-1] != "shut down"]
+        # What comes up again, or is removed or kept for a term, must be down first.
+        must = [o for o in going if waits.wait or o.plan.leaves or steps[id(o)][-1] != "shut down"]
         _wait_down(connection, must, watch, waits)
         for outcome in outcomes:
             _bring_up(connection, outcome, steps[id(outcome)], waits)
@@ -62,6 +69,9 @@ def apply_power(connection: t.Any, outcomes: t.Sequence[apply.Outcome], waits: W
     for outcome in outcomes:
         if outcome.plan.undefine:
             _undefine(outcome)
+        elif outcome.plan.mark is not None:
+            deletion.write_mark(_handle(connection, outcome), outcome.plan.mark)
+            outcome.actions.append("soft delete")
 
 
 def _handle(connection: t.Any, outcome: apply.Outcome) -> t.Any:

@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt import apply, domains, waiting
 from ansible_collections.rtvirt.core.plugins.module_utils._libvirt.connection import doing
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters import cpuset
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.domain_xml.document import to_text
 
@@ -46,6 +47,7 @@ def describe_domain(domain: domains.Domain) -> dict[str, t.Any]:
         "xml": _printed(domain.definition),
         "pins": pins_of(domain.running if domain.running is not None else domain.definition),
         "addresses": addresses,
+        **(domain.mark.described() if domain.mark else {}),
     }
 
 
@@ -62,11 +64,13 @@ def describe_outcome(connection: t.Any, outcome: apply.Outcome, *, check_mode: b
         "adopted": plan.adopted,
         "restart_required": False,
     }
-    if plan.undefine or (plan.state == "absent" and plan.existing is None):
+    if plan.undefine or (plan.state in lifecycle.LEAVING and plan.existing is None):
         return {**result, "state": "absent", "volumes_kept": plan.keep}
     if check_mode:
         predicted = {"xml": _printed(plan.after), "pins": pins_of(plan.after), "state": _predicted_state(outcome)}
         result.update(predicted, uuid=plan.existing.uuid if plan.existing else None, addresses=[])
+        mark = plan.mark or (plan.existing.mark if plan.existing and not plan.restores else None)
+        result.update(mark.described() if mark else {})
         return {**result, "restart_required": bool(outcome.pending) and result["state"] != "shutoff"}
     domain = plan.existing
     if outcome.changed or domain is None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["STATES", "Power", "State", "Step", "power_steps", "wanted_power"]
+__all__ = ["LEAVING", "STATES", "Power", "State", "Step", "power_steps", "wanted_power"]
 
-State = t.Literal["present", "running", "stopped", "paused", "restarted", "absent"]
+State = t.Literal["present", "running", "stopped", "paused", "restarted", "absent", "reclaimed"]
 Power = t.Literal["running", "paused", "stopped"]
 Step = t.Literal["start", "start paused", "resume", "pause", "shut down"]
 
-STATES: tuple[State, ...] = ("present", "running", "stopped", "paused", "restarted", "absent")
+STATES: tuple[State, ...] = ("present", "running", "stopped", "paused", "restarted", "absent", "reclaimed")
+
+#: States of which nothing but the VM's name matters.
+LEAVING: tuple[State, ...] = ("absent", "reclaimed")
 
 #: Strategies that start a new VM; the last two only follow it from then on.
 _STARTING = ("Always", "Once", "RerunOnFailure")
@@ -28,7 +31,7 @@ def wanted_power(state: State, document: t.Mapping[str, t.Any], *, exists: bool)
     """
     if state in ("running", "restarted"):
         return "running"
-    if state in ("stopped", "absent"):
+    if state == "stopped" or state in LEAVING:
         return "stopped"
     if state == "paused":
         return "paused"

@@ -41,9 +41,17 @@ def to_manifest(domain: ET.Element) -> dict[str, t.Any]:
     return {
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachine",
-        "metadata": {"name": domain.findtext("name")},
+        "metadata": _identity(domain.findtext("name", "")),
         "spec": {"template": {"spec": {**spec, **_some(volumes=volumes, networks=networks)}}},
     }
+
+
+def _identity(domain_name: str) -> dict[str, str]:
+    """The way back from ``manifest.domain_name``: names of VMs and namespaces have no underscore of their own."""
+    namespace, separator, name = domain_name.partition("_")
+    if not (separator and namespace and name) or "_" in name:
+        return {"name": domain_name}
+    return {"name": name, "namespace": namespace}
 
 
 def _some(**values: t.Any) -> dict[str, t.Any]:

@@ -71,6 +71,7 @@ ALWAYS: dict[State, Power | None] = {
     "paused": "paused",
     "stopped": "stopped",
     "absent": "stopped",
+    "reclaimed": "stopped",
 }
 
 
