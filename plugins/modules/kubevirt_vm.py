@@ -30,11 +30,13 @@ options:
       - V(running) starts it, V(stopped) stops it, V(paused) pauses it (from stopped, it is started paused). V(started)
         is another word for V(running).
       - V(restarted) restarts it, on every run; one that is stopped is started.
-      - V(absent) deletes it.
+      - V(absent) deletes it. With O(reclaim_after) it stays for a term, stopped. Any state but V(absent) and
+        V(reclaimed) brings it back.
+      - V(reclaimed) deletes it if its term is over, and leaves any other VM alone.
       - Where nothing is declared but O(name) and O(namespace), every other state than V(present) is about the power of
         a VM that is there, and leaves its declaration alone.
     type: str
-    choices: [present, running, started, stopped, paused, restarted, absent]
+    choices: [present, running, started, stopped, paused, restarted, absent, reclaimed]
     default: present
   wait:
     description:
@@ -94,6 +96,13 @@ options:
       - V(false) keeps them. The VM is stopped, and taken out of their owners.
     type: bool
     default: true
+  reclaim_after:
+    description:
+      - With O(state=absent), seconds that the VM is kept from its deletion on, as it is but stopped; V(0) deletes it at
+        once. Another number at a later task changes the term.
+      - Nothing deletes it by itself when the term is over. O(state=reclaimed) does.
+    type: int
+    default: 0
   concurrency:
     description: VMs that are written to at the same time.
     type: int
@@ -299,6 +308,16 @@ vms:
       elements: str
       returned: when the VM is not absent
       sample: [10.244.0.17]
+    deleted_at:
+      description: When the VM was deleted, of one that is kept for a term (RFC 3339, UTC).
+      type: str
+      returned: when the VM is deleted for a term
+      sample: '2026-11-30T04:20:00Z'
+    reclaim_at:
+      description: When its term is over.
+      type: str
+      returned: when the VM is deleted for a term
+      sample: '2026-12-07T04:20:00Z'
     volumes_kept:
       description: DataVolumes of the VM that are still there, with O(delete_volumes=false).
       type: list
@@ -332,6 +351,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import CLUSTER_RULES
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.rules import admit
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.declaration import Options, declaration_spec, declarations
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.deletion import check_term
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.task import run
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import Manifest
 
@@ -340,7 +360,7 @@ ARGUMENTS: dict[str, t.Any] = {
     **AUTHENTICATION,
     "state": {
         "type": "str",
-        "choices": ["present", "running", "started", "stopped", "paused", "restarted", "absent"],
+        "choices": ["present", "running", "started", "stopped", "paused", "restarted", "absent", "reclaimed"],
         "default": "present",
     },
     "wait": {"type": "bool", "default": False},
@@ -362,6 +382,7 @@ ARGUMENTS: dict[str, t.Any] = {
         },
     },
     "delete_volumes": {"type": "bool", "default": True},
+    "reclaim_after": {"type": "int", "default": 0},
     "concurrency": {"type": "int", "default": 8},
     "continue_on_error": {"type": "bool", "default": False},
     "generate_name": {"type": "str"},
@@ -402,10 +423,10 @@ def settings_from(params: t.Mapping[str, t.Any]) -> Settings:
     return Settings(params["allow_restart"], options, params["delete_volumes"], params["grace_period_seconds"])
 
 
-def admit_all(declared: list[Options], power_alone: list[bool], *, absent: bool) -> list[Manifest]:
+def admit_all(declared: list[Options], power_alone: list[bool], *, leaving: bool) -> list[Manifest]:
     """A manifest for each declaration; of a VM that is only started, stopped or removed the name alone counts."""
     whole = iter(
-        admit([one for one, alone in zip(declared, power_alone) if not alone], CLUSTER_RULES, names_only=absent)
+        admit([one for one, alone in zip(declared, power_alone) if not alone], CLUSTER_RULES, names_only=leaving)
     )
     named_only = iter(
         admit([one for one, alone in zip(declared, power_alone) if alone], CLUSTER_RULES, names_only=True)
@@ -417,13 +438,15 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
     """Bring all declared VMs to their declarations and describe them."""
     state = t.cast(lifecycle.State, "running" if params["state"] == "started" else params["state"])
     declared = declarations(named(params))
-    power_alone = [options.says_nothing and state not in ("present", "absent") for options in declared]
-    manifests = admit_all(declared, power_alone, absent=state == "absent")
+    leaving = state in lifecycle.LEAVING
+    power_alone = [options.says_nothing and state != "present" and not leaving for options in declared]
+    manifests = admit_all(declared, power_alone, leaving=leaving)
+    check_term(params)
     settings = settings_from(params)
     waits = waiting.Waits(params["wait_timeout"], tuple(params["wait_for"]), params["unschedulable_grace"])
     waiting.check_waits(waits)
     with Session(access_from(params), dry_run=check_mode, connections=params["concurrency"]) as session:
-        plans = plan_all(session, manifests, state, power_alone=power_alone)
+        plans = plan_all(session, manifests, state, power_alone=power_alone, reclaim_after=params["reclaim_after"])
         check_networks(session, plans)
         go_on = params["continue_on_error"]
         if len(plans) > 1 and not check_mode:

@@ -156,6 +156,16 @@ vms:
       type: bool
       returned: always
       sample: false
+    deleted_at:
+      description: When the VM was deleted, of one that is kept for a term (RFC 3339, UTC).
+      type: str
+      returned: when the VM is deleted for a term
+      sample: '2026-11-30T04:20:00Z'
+    reclaim_at:
+      description: When its term is over.
+      type: str
+      returned: when the VM is deleted for a term
+      sample: '2026-12-07T04:20:00Z'
     labels:
       description: Its labels.
       type: dict

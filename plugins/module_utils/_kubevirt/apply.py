@@ -71,10 +71,12 @@ def _write(session: Session, outcome: Outcome) -> None:
                 outcome.actions.append("create")
             elif plan.patch:
                 outcome.vm = session.patch(objects.object_path(objects.VMS, *outcome.key), plan.patch)
-                outcome.actions.append("update")
+                outcome.actions.append(plan.patch_action)
             return
         except ApiError as error:
-            if error.status != 409 or attempt == _CONFLICTS - 1:
+            # A patch of our mark alone names no version, and nothing but the power was planned with it.
+            versioned = plan.live is None or "resourceVersion" in mapping_at(plan.patch, "metadata")
+            if error.status != 409 or not versioned or attempt == _CONFLICTS - 1:
                 raise explained(error, plan.manifest) from error
             sent_before = error.tries > 1
         live = objects.read_one(session, objects.VMS, outcome.key)
@@ -82,7 +84,7 @@ def _write(session: Session, outcome: Outcome) -> None:
         outcome.vm = live
         if sent_before and live is not None and not outcome.plan.patch and not outcome.plan.adopted:
             # Our own doing, whose answer was lost on the way.
-            outcome.actions.append("create" if plan.live is None else "update")
+            outcome.actions.append("create" if plan.live is None else plan.patch_action)
 
 
 def _settle(session: Session, outcome: Outcome) -> None:
@@ -94,7 +96,7 @@ def _settle(session: Session, outcome: Outcome) -> None:
         return
     if outcome.vm is None or status.power_of(outcome.vm) == "stopped":
         return
-    if "update" in outcome.actions:
+    if {"update", "restore"} & {*outcome.actions}:
         if not mapping_at(outcome.vm, "status").get("created"):
             # Nothing runs yet that could lack anything.
             return

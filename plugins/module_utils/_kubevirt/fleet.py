@@ -7,8 +7,10 @@ PRIVATE: this module_utils is for the collection itself; it may change without n
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
+import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +18,12 @@ from ansible_collections.rtvirt.core.plugins.module_utils._errors import Declara
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objects
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.apply import apply_vm
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome, Settings
-from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import VmPlan, plan_power, plan_vm
+from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.plan import (
+    VmPlan,
+    plan_leaving,
+    plan_power,
+    plan_vm,
+)
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
@@ -26,10 +33,16 @@ __all__ = ["apply_all", "plan_all", "try_shapes"]
 
 
 def plan_all(
-    session: Session, manifests: t.Sequence[Manifest], state: lifecycle.State, *, power_alone: t.Sequence[bool]
+    session: Session,
+    manifests: t.Sequence[Manifest],
+    state: lifecycle.State,
+    *,
+    power_alone: t.Sequence[bool],
+    reclaim_after: int,
 ) -> list[VmPlan]:
     """A plan for each VM.
 
+    :arg reclaim_after: seconds that a VM is kept which is to be absent.
     :arg power_alone: whether nothing is declared of a VM but its power state.
     :raises DeclarationError: with the problems of all of them: no namespace, no such VM, …
     """
@@ -46,6 +59,8 @@ def plan_all(
     for manifest, power in zip(manifests, power_alone):
         namespace = str(manifest.namespace)
         planned = plan_power if power else plan_vm
+        if state in lifecycle.LEAVING:
+            planned = functools.partial(plan_leaving, reclaim_after=reclaim_after, now=time.time())
         try:
             plans.append(planned(manifest, namespace, found.get((namespace, manifest.name)), state))
         except DeclarationError as error:
@@ -69,7 +84,7 @@ def try_shapes(session: Session, plans: t.Sequence[VmPlan], *, go_on: bool) -> N
     for plan in plans:
         body = plan.document if plan.live is None else plan.patch
         shape = json.dumps([plan.namespace, plan.live is None, _shape(body)], sort_keys=True)
-        if ("create" not in plan.actions and "update" not in plan.actions) or shape in seen:
+        if not body or shape in seen:
             continue
         seen.add(shape)
         try:

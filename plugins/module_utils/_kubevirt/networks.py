@@ -64,8 +64,7 @@ def _asks(plan: VmPlan) -> bool:
     """Whether a plan makes a VM, or changes its networks."""
     if "create" in plan.actions:
         return True
-    changed = [one.place for one in plan.differences] if "update" in plan.actions else []
-    return any(place[: len(part)] == part for place in changed for part in _PARTS)
+    return any(one.place[: len(part)] == part for one in plan.differences for part in _PARTS)
 
 
 def _bindings(plan: VmPlan) -> t.Iterator[_Need]:

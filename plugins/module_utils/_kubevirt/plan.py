@@ -19,19 +19,35 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.comparison i
     merge_patch,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record import (
+    DELETION,
     LAST_APPLIED,
     declared_part,
+    read_deletion,
     read_record,
     with_record,
+    written,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle, secrets
 from ansible_collections.rtvirt.core.plugins.module_utils._vm.admission.cluster import lacking
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.deletion import Deletion
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import POD, Manifest, mapping_at
 
-__all__ = ["Action", "VmPlan", "plan_power", "plan_vm"]
+__all__ = ["Action", "VmPlan", "plan_leaving", "plan_power", "plan_vm"]
 
-#: What is done to a VM, in KubeVirt's own words.
-Action = t.Literal["create", "update", "start", "start paused", "stop", "restart", "pause", "unpause", "delete"]
+#: What is done to a VM, in KubeVirt's own words; and in Nova's, of one that is deleted for a term.
+Action = t.Literal[
+    "create",
+    "update",
+    "start",
+    "start paused",
+    "stop",
+    "restart",
+    "pause",
+    "unpause",
+    "delete",
+    "soft delete",
+    "restore",
+]
 
 #: Parts of an instance's spec that KubeVirt gives a running instance (rollout strategy LiveUpdate, its default). The
 #: rest waits for a restart. Source: pkg/virt-controller/watch/vm/vm.go, the calls before setRestartRequired.
@@ -58,6 +74,7 @@ class VmPlan:
     :ivar live: the VM as it was found, None for one to create.
     :ivar document: the VM to create, empty where there is one.
     :ivar patch: what makes the VM that is there the declared one, empty for nothing.
+    :ivar patch_action: what the patch does.
     :ivar power: what brings its power state, after it was created or patched.
     """
 
@@ -69,6 +86,7 @@ class VmPlan:
     document: dict[str, t.Any]
     comparison: Comparison = field(default_factory=lambda: Comparison({}))
     patch: dict[str, t.Any] = field(default_factory=dict)
+    patch_action: Action = "update"
     power: tuple[Action, ...] = ()
     wanted: lifecycle.Power | None = None
 
@@ -76,7 +94,7 @@ class VmPlan:
     def actions(self) -> tuple[Action, ...]:
         if self.state == "absent":
             return () if self.live is None else ("delete",)
-        first: tuple[Action, ...] = ("create",) if self.live is None else ("update",) if self.patch else ()
+        first: tuple[Action, ...] = ("create",) if self.live is None else (self.patch_action,) if self.patch else ()
         return first + self.power
 
     @property
@@ -114,9 +132,7 @@ def plan_vm(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None, s
     declared["spec"].pop("runStrategy", None)
     if strategy is not None:
         declared["spec"]["runStrategy"] = strategy
-    plan = VmPlan(manifest.name, namespace, state, manifest, live, {}, wanted=wanted)
-    if state == "absent":
-        return plan
+    plan = VmPlan(manifest.name, namespace, state, manifest, live, {}, patch_action=_patch_action(live), wanted=wanted)
     if live is None:
         problems = lacking(manifest)
         if problems:
@@ -146,10 +162,56 @@ def plan_power(manifest: Manifest, namespace: str, live: dict[str, t.Any] | None
         raise DeclarationError([Problem(manifest.option_path(("metadata", "name")), f"{manifest.name!r}: {message}")])
     wanted = lifecycle.wanted_power(state, {}, exists=True)
     power = _power(status.power_of(live), wanted, restart=state == "restarted")
+    patch = {} if read_deletion(live) is None else _annotation(None)
     comparison = Comparison(declared_part(live))
-    plan = VmPlan(manifest.name, namespace, state, manifest, live, {}, comparison, {}, power, wanted)
+    plan = VmPlan(
+        manifest.name, namespace, state, manifest, live, {}, comparison, patch, _patch_action(live), power, wanted
+    )
     _check_power(plan, live)
     return plan
+
+
+def plan_leaving(
+    manifest: Manifest,
+    namespace: str,
+    live: dict[str, t.Any] | None,
+    state: lifecycle.State,
+    *,
+    reclaim_after: int,
+    now: float,
+) -> VmPlan:
+    """Plan a VM that is to go, at once, after a term, or if its term is over.
+
+    :arg reclaim_after: seconds that it is kept, 0 for none.
+    :arg now: seconds since 1970.
+    """
+    deletion = read_deletion(live)
+    over = state == "reclaimed" and deletion is not None and deletion.is_over(now)
+    if live is None or over or (state == "absent" and not reclaim_after):
+        return VmPlan(manifest.name, namespace, "absent", manifest, live, {}, wanted="stopped")
+    plan = VmPlan(manifest.name, namespace, "present", manifest, live, {}, Comparison(declared_part(live)))
+    if state == "reclaimed":
+        return plan
+    kept = Deletion(int(now) if deletion is None else deletion.deleted, reclaim_after)
+    plan = replace(
+        plan,
+        state="stopped",
+        wanted="stopped",
+        patch={} if kept == deletion else _annotation(written(kept)),
+        patch_action="soft delete",
+        power=_power(status.power_of(live), "stopped", restart=False),
+    )
+    _check_power(plan, live)
+    return plan
+
+
+def _patch_action(live: dict[str, t.Any] | None) -> Action:
+    return "update" if read_deletion(live) is None else "restore"
+
+
+def _annotation(deletion: str | None) -> dict[str, t.Any]:
+    """The patch of nothing but the mark."""
+    return {"metadata": {"annotations": {DELETION: deletion}}}
 
 
 def _check_power(plan: VmPlan, vm: dict[str, t.Any]) -> None:
@@ -222,8 +284,9 @@ def _patch(live: dict[str, t.Any], declared: dict[str, t.Any], comparison: Compa
     """The one merge patch, for the version that it was made from; empty where the VM is as declared."""
     last = read_record(live)
     # A VM that fits is not written to, not even to be remembered; what was declared must not be forgotten.
-    if not comparison.differences and (last is None or _say_the_same(last, secrets.redacted(declared))):
-        return {}
+    same = not comparison.differences and (last is None or _say_the_same(last, secrets.redacted(declared)))
+    if same:
+        return {} if read_deletion(live) is None else _annotation(None)
     metadata = dict(live["metadata"])
     wanted = {**live, "metadata": metadata}
     record = mapping_at(metadata, "annotations").get(LAST_APPLIED)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, The rtvirt.core authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What we remember of a VM in an annotation of its own: the declaration as last applied, secrets as hashes.
+"""What we remember of a VM in annotations: the declaration as last applied, secrets as hashes; a deletion for a term.
 
 PRIVATE: this module_utils is for the collection itself; it may change without notice.
 """
@@ -11,18 +11,21 @@ import json
 import typing as t
 
 from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
+from ansible_collections.rtvirt.core.plugins.module_utils._vm.deletion import Deletion
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.overlay import copied
 
-__all__ = ["LAST_APPLIED", "declared_part", "read_record", "with_record"]
+__all__ = ["DELETION", "LAST_APPLIED", "declared_part", "read_deletion", "read_record", "with_record", "written"]
 
 LAST_APPLIED = "rtvirt.core/last-applied"
+DELETION = "rtvirt.core/deletion"
 
 
 def declared_part(document: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What of a VirtualMachine a declaration is about: its labels, annotations and spec."""
     metadata = {key: dict(mapping_at(document, "metadata", key)) for key in ("labels", "annotations")}
-    metadata["annotations"].pop(LAST_APPLIED, None)
+    for own in (LAST_APPLIED, DELETION):
+        metadata["annotations"].pop(own, None)
     part = {"metadata": {key: value for key, value in metadata.items() if value}, "spec": document.get("spec") or {}}
     result: dict[str, t.Any] = copied({key: value for key, value in part.items() if value})
     return result
@@ -35,6 +38,18 @@ def read_record(live: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
+
+
+def read_deletion(live: t.Mapping[str, t.Any] | None) -> Deletion | None:
+    """Where the VM is deleted for a term; None for a mark that is spoilt, so that nothing is reclaimed by it."""
+    text = str(mapping_at(live, "metadata", "annotations").get(DELETION) or "")
+    deleted, _slash, term = text.partition("/")
+    return Deletion(int(deleted), int(term)) if deleted.isdecimal() and term.isdecimal() else None
+
+
+def written(deletion: Deletion) -> str:
+    """Seconds since 1970 and of the term, ``1764476400/604800``."""
+    return f"{deletion.deleted}/{deletion.term}"
 
 
 def with_record(document: t.Mapping[str, t.Any], declared: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -15,6 +15,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome impo
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.record import (
     LAST_APPLIED,
     declared_part,
+    read_deletion,
     read_record,
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status import (
@@ -63,7 +64,14 @@ def describe_outcome(outcome: Outcome) -> dict[str, t.Any]:
     there = None if outcome.vm is None else power_of(outcome.vm)
     state = there if outcome.error is not None else plan.wanted or there
     status = mapping_at(outcome.vm, "status").get("printableStatus")
-    return {**result, "state": state, "printable_status": status, "addresses": addresses(outcome.vmi)}
+    result |= {"state": state, "printable_status": status, "addresses": addresses(outcome.vmi)}
+    return {**result, **_term(outcome.vm)}
+
+
+def _term(vm: dict[str, t.Any] | None) -> dict[str, str]:
+    """When a VM was deleted that is kept for a term, and until when that is."""
+    deletion = read_deletion(vm)
+    return {} if deletion is None else deletion.described()
 
 
 def describe_vm(vm: dict[str, t.Any], vmi: dict[str, t.Any] | None, guest: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -89,6 +97,7 @@ def describe_vm(vm: dict[str, t.Any], vmi: dict[str, t.Any] | None, guest: dict[
         "addresses": addresses(vmi),
         "guest": {"os": system, **told} if system else told,
         "vmi": shown(vmi),
+        **_term(vm),
     }
 
 
