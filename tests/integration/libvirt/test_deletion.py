@@ -36,12 +36,14 @@ def kept(bed: Bed, short: str = "vm") -> dict[str, t.Any]:
 def test_it_is_kept_and_comes_back(bed: Bed, state: str, steps: list[str]) -> None:
     declared = bed.bare(disks=[bed.disk("root")], autostart=True)
     before = run_one(**declared, state=state)
-    (bed.folder / "root.img").write_bytes(b"data")
+    with (bed.folder / "root.img").open("r+b") as disk:
+        disk.write(b"data")
 
     predicted = run_one(check=True, **declared, **WEEK)
     assert bed.domain().autostart()
     done = run_one(**declared, **WEEK)
-    assert predicted["actions"] == done["actions"] == [*steps, "soft delete"]
+    assert predicted["actions"] == [*steps, "soft delete"]
+    assert [action for action in done["actions"] if action != "force off"] == predicted["actions"]
     assert predicted["state"] == done["state"] == "shutoff"
     assert (done["changed"], done["autostart"], bed.power()) == (True, False, "stopped")
     assert (kept(bed)["deleted_at"], kept(bed)["reclaim_at"]) == (done["deleted_at"], done["reclaim_at"])
@@ -53,8 +55,10 @@ def test_it_is_kept_and_comes_back(bed: Bed, state: str, steps: list[str]) -> No
     predicted = run_one(check=True, **wanted, state="running")
     back = run_one(**wanted, state="running")
     assert predicted["actions"] == back["actions"] == ["restore", "set autostart", "start"]
-    assert (back["uuid"], back["xml"], back["autostart"]) == (before["uuid"], before["xml"], True)
-    assert (bed.folder / "root.img").read_bytes() == b"data"
+    assert (back["uuid"], back["autostart"]) == (before["uuid"], True)
+    # libvirt lists controllers in another order after the first start.
+    assert sorted(back["xml"].splitlines()) == sorted(before["xml"].splitlines())
+    assert (bed.folder / "root.img").read_bytes().startswith(b"data")
     assert "reclaim_at" not in {**predicted, **back, **kept(bed)}
     assert not run_one(**wanted, state="running")["changed"]
 
@@ -93,19 +97,19 @@ def test_one_that_somebody_starts_is_shut_down_again(bed: Bed) -> None:
     run_one(**bed.bare())
     run_one(**bed.bare(), **WEEK)
     bed.domain().create()
-    assert run_one(**bed.bare(), **WEEK)["actions"] == ["shut down"]
+    assert run_one(**bed.bare(), **WEEK)["actions"] == ["shut down", "force off"]
     assert bed.power() == "stopped"
 
 
 def test_one_that_was_only_adopted_has_no_record(bed: Bed) -> None:
     run_one(**bed.bare())
-    bed.edit((r"<metadata>.*</metadata>", ""))
+    bed.edit((r"<metadata.*</metadata>", ""))
     assert not kept(bed)["managed"]
     assert run_one(**bed.bare(), **WEEK)["actions"] == ["soft delete"]
     assert not kept(bed)["managed"]
     back = run_one(**bed.bare())
     assert back["actions"] == ["restore"]
-    assert "metadata" not in bed.text()
+    assert "rtvirt.dev" not in bed.text()
 
 
 def test_a_guest_that_does_not_stop_is_not_marked(bed: Bed) -> None:
