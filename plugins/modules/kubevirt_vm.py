@@ -32,7 +32,7 @@ options:
       - V(restarted) restarts it, on every run; one that is stopped is started.
       - V(absent) deletes it. With O(reclaim_after) it stays for a term, stopped. Any state but V(absent) and
         V(reclaimed) brings it back.
-      - V(reclaimed) deletes it if its term is over, and leaves any other VM alone.
+      - V(reclaimed) deletes it if its term is over and it does not run, and leaves any other VM alone.
       - Where nothing is declared but O(name) and O(namespace), every other state than V(present) is about the power of
         a VM that is there, and leaves its declaration alone.
     type: str

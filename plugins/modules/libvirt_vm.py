@@ -27,7 +27,7 @@ options:
       - V(restarted) always restarts it.
       - V(absent) shuts it down and removes it; its disks stay unless O(delete_volumes=true). With O(reclaim_after) it
         stays for a term, shut down. Any state but V(absent) and V(reclaimed) brings it back.
-      - V(reclaimed) removes it if its term is over, and leaves any other VM alone.
+      - V(reclaimed) removes it if its term is over and it does not run, and leaves any other VM alone.
     type: str
     choices: [present, running, stopped, paused, restarted, absent, reclaimed]
     default: present

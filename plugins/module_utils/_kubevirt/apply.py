@@ -23,6 +23,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.power import
 )
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.refusal import explained
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 __all__ = ["apply_vm"]
@@ -42,7 +43,7 @@ def apply_vm(session: Session, outcome: Outcome, settings: Settings) -> None:
     """:raises RtvirtError: for what the server refuses; the outcome has what was done before."""
     plan = outcome.plan
     outcome.vm = plan.live
-    if plan.state == "absent":
+    if plan.state in lifecycle.LEAVING:
         _delete(session, outcome, settings)
         return
     if mapping_at(plan.live, "metadata").get("deletionTimestamp"):
@@ -124,7 +125,9 @@ def _delete(session: Session, outcome: Outcome, settings: Settings) -> None:
             outcome.volumes_kept = volumes.release(session, live)
             outcome.actions += ["keep volumes"] if outcome.volumes_kept else []
         return
-    options = {"preconditions": {"uid": live["metadata"]["uid"]}, **settings.delete_options}
+    # One that is brought back just now is another version.
+    kept = {"resourceVersion": live["metadata"]["resourceVersion"]} if outcome.plan.state == "reclaimed" else {}
+    options = {"preconditions": {"uid": live["metadata"]["uid"], **kept}, **settings.delete_options}
     outcome.orphaned = options.get("propagationPolicy") == "Orphan"
     path = objects.object_path(objects.VMS, *outcome.key)
     try:

@@ -92,7 +92,7 @@ class VmPlan:
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        if self.state == "absent":
+        if self.state in lifecycle.LEAVING:
             return () if self.live is None else ("delete",)
         first: tuple[Action, ...] = ("create",) if self.live is None else (self.patch_action,) if self.patch else ()
         return first + self.power
@@ -185,13 +185,15 @@ def plan_leaving(
     :arg reclaim_after: seconds that it is kept, 0 for none.
     :arg now: seconds since 1970.
     """
+    going = VmPlan(manifest.name, namespace, state, manifest, live, {}, wanted="stopped")
+    if live is None or (state == "absent" and not reclaim_after):
+        return going
     deletion = read_deletion(live)
-    over = state == "reclaimed" and deletion is not None and deletion.is_over(now)
-    if live is None or over or (state == "absent" and not reclaim_after):
-        return VmPlan(manifest.name, namespace, "absent", manifest, live, {}, wanted="stopped")
-    plan = VmPlan(manifest.name, namespace, "present", manifest, live, {}, Comparison(declared_part(live)))
+    plan = replace(going, state="present", wanted=None, comparison=Comparison(declared_part(live)))
     if state == "reclaimed":
-        return plan
+        # Whoever has started it again has a use for it.
+        over = deletion is not None and deletion.is_over(now) and status.power_of(live) == "stopped"
+        return going if over or mapping_at(live, "metadata").get("deletionTimestamp") else plan
     kept = Deletion(int(now) if deletion is None else deletion.deleted, reclaim_after)
     plan = replace(
         plan,

@@ -25,7 +25,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.status impor
     restart_required,
     strategy_of,
 )
-from ansible_collections.rtvirt.core.plugins.module_utils._vm import secrets
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle, secrets
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 __all__ = ["describe_outcome", "describe_vm", "diff_of", "shown"]
@@ -58,7 +58,7 @@ def describe_outcome(outcome: Outcome) -> dict[str, t.Any]:
     }
     if outcome.error is not None:
         result["error"] = outcome.error.message
-    if plan.state == "absent":
+    if plan.state in lifecycle.LEAVING:
         gone = "absent" if outcome.error is None else "deleting"
         return {**result, "state": gone, "volumes_kept": outcome.volumes_kept}
     there = None if outcome.vm is None else power_of(outcome.vm)
@@ -104,7 +104,9 @@ def describe_vm(vm: dict[str, t.Any], vmi: dict[str, t.Any] | None, guest: dict[
 def diff_of(outcome: Outcome) -> dict[str, t.Any]:
     """Ansible's diff: what is declared of the VM, before and after."""
     plan = outcome.plan
-    after: dict[str, t.Any] = {} if plan.state == "absent" else plan.comparison.merged or declared_part(plan.document)
+    after: dict[str, t.Any] = (
+        {} if plan.state in lifecycle.LEAVING else plan.comparison.merged or declared_part(plan.document)
+    )
     return {
         "before_header": f"{plan.namespace}/{plan.name} (cluster)",
         "after_header": f"{plan.namespace}/{plan.name} (declared)",

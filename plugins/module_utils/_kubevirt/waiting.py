@@ -21,6 +21,7 @@ from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt import objec
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.outcome import Outcome
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.session import ApiError, Session
 from ansible_collections.rtvirt.core.plugins.module_utils._kubevirt.watch import Watch
+from ansible_collections.rtvirt.core.plugins.module_utils._vm import lifecycle
 from ansible_collections.rtvirt.core.plugins.module_utils.converters.manifest import mapping_at
 
 __all__ = ["Waits", "check_waits", "wait_for_all"]
@@ -100,7 +101,7 @@ def wait_for_all(session: Session, outcomes: list[Outcome], waits: Waits) -> Non
 
 
 def _is_done(outcome: Outcome, vm: dict[str, t.Any] | None, vmi: dict[str, t.Any] | None, waits: Waits) -> bool:
-    if outcome.plan.state == "absent":
+    if outcome.plan.state in lifecycle.LEAVING:
         return vm is None and (vmi is None or outcome.orphaned)
     if vm is None:
         raise WaitError(f"{outcome.plan.name}: somebody has deleted it meanwhile")
@@ -139,7 +140,7 @@ def _check_hope(
     :arg since: when each VM was first seen hindered.
     """
     name = outcome.plan.name
-    if outcome.plan.state == "absent" or outcome.plan.wanted == "stopped" or _is_old(outcome, vmi):
+    if outcome.plan.state in lifecycle.LEAVING or outcome.plan.wanted == "stopped" or _is_old(outcome, vmi):
         return
     # What starts a VM stays in it until it has begun to: a strategy, or a request.
     reason = "it has stopped" if outcome.plan.wanted and status.power_of(vm) == "stopped" else status.hopeless(vm, vmi)
@@ -166,7 +167,7 @@ def _last_failed(vm: dict[str, t.Any] | None) -> str | None:
 
 
 def _goal(outcome: Outcome, waits: Waits) -> str:
-    if outcome.plan.state == "absent":
+    if outcome.plan.state in lifecycle.LEAVING:
         return "gone"
     if outcome.plan.wanted in ("stopped", "paused"):
         return outcome.plan.wanted

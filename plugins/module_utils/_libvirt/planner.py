@@ -102,7 +102,10 @@ class Planner:
         existing, now = plan.existing, time.time()
         if existing is None:
             return plan
-        if plan.state == "reclaimed" and (existing.mark is None or not existing.mark.is_over(now)):
+        if plan.state == "reclaimed" and (
+            # Whoever has started it again has a use for it.
+            existing.mark is None or not existing.mark.is_over(now) or existing.power != "stopped"
+        ):
             return plan
         if plan.state == "absent" and self._settings.reclaim_after:
             return self._plan_mark(plan, existing, now)
@@ -115,7 +118,7 @@ class Planner:
             raise DeclarationError([Problem("reclaim_after", message)])
         mark = existing.mark or Mark(int(now), 0, existing.autostart)
         mark = replace(mark, term=self._settings.reclaim_after)
-        plan.mark = None if mark == existing.mark else mark
+        plan.mark = None if mark == existing.mark and not existing.autostart else mark
         plan.power = lifecycle.power_steps(existing.power, "stopped", restart=False)
         return plan
 

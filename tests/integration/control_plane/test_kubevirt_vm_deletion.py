@@ -78,19 +78,21 @@ def test_its_term_can_be_changed(bed: Bed) -> None:
 
 
 def test_only_those_whose_term_is_over_are_reclaimed(bed: Bed) -> None:
-    for short, term in (("over", 1), ("kept", 3600), ("back", 1), ("never", 0)):
+    for short, term in (("over", 1), ("kept", 3600), ("back", 1), ("started", 1), ("never", 0)):
         run_one(**bed.bare(short))
         if term:
             run_one(**bed.bare(short), **{**WEEK, "reclaim_after": term})
     run_one(**bed.bare("back"))
+    bed.act("start", "started")
+    bed.comes_to("running", "started")
     time.sleep(1.1)
-    shorts = ["over", "kept", "back", "never", "gone"]
+    shorts = ["over", "kept", "back", "started", "never", "gone"]
     common = {key: value for key, value in bed.bare().items() if key in ("namespace", "kubeconfig")}
     task: dict[str, t.Any] = {"vms": [{"name": bed.bare(short)["name"]} for short in shorts], **common}
     predicted, done = run(check=True, **task, state="reclaimed"), run(**task, state="reclaimed", wait=True)
     for result in (predicted, done):
-        assert [vm["actions"] for vm in result["vms"]] == [["delete"], [], [], [], []]
-    assert [bed.find(short) is None for short in shorts] == [True, False, False, False, True]
+        assert [vm["actions"] for vm in result["vms"]] == [["delete"], [], [], [], [], []]
+    assert [bed.find(short) is None for short in shorts] == [True, False, False, False, False, True]
     # At once, whatever is left of the term.
     assert run_one(**bed.bare("kept"), state="absent", wait=True)["actions"] == ["delete"]
     assert bed.find("kept") is None

@@ -75,20 +75,21 @@ def test_its_term_can_be_changed(bed: Bed) -> None:
 
 
 def test_only_those_whose_term_is_over_are_reclaimed(bed: Bed) -> None:
-    for short, term in (("over", 1), ("kept", 3600), ("back", 1), ("never", 0)):
+    for short, term in (("over", 1), ("kept", 3600), ("back", 1), ("started", 1), ("never", 0)):
         run_one(**bed.bare(short, disks=[bed.disk(short)]))
         if term:
             run_one(**bed.bare(short), **{**WEEK, "reclaim_after": term})
     run_one(**bed.bare("back", disks=[bed.disk("back")]))
+    bed.domain("started").create()
     time.sleep(1.1)
-    names = ["over", "kept", "back", "never", "gone"]
+    names = ["over", "kept", "back", "started", "never", "gone"]
     task = {"vms": [{"name": bed.name(short)} for short in names], "state": "reclaimed", "delete_volumes": True}
     predicted, done = run(check=True, **task), run(**task)
     removed = ["undefine", f"remove {bed.folder}/over.img"]
     for result in (predicted, done):
-        assert [vm["actions"] for vm in result["vms"]] == [removed, [], [], [], []]
-    assert set(bed.domains()) == {bed.name(short) for short in ("kept", "back", "never")}
-    assert bed.files() == ["back.img", "kept.img", "never.img"]
+        assert [vm["actions"] for vm in result["vms"]] == [removed, [], [], [], [], []]
+    assert set(bed.domains()) == {bed.name(short) for short in ("kept", "back", "started", "never")}
+    assert bed.files() == ["back.img", "kept.img", "never.img", "started.img"]
     # At once, whatever is left of the term.
     assert run_one(**bed.bare("kept"), state="absent")["actions"] == ["undefine"]
 
@@ -96,6 +97,9 @@ def test_only_those_whose_term_is_over_are_reclaimed(bed: Bed) -> None:
 def test_one_that_somebody_starts_is_shut_down_again(bed: Bed) -> None:
     run_one(**bed.bare())
     run_one(**bed.bare(), **WEEK)
+    bed.domain().setAutostart(1)
+    assert run_one(**bed.bare(), **WEEK)["actions"] == ["soft delete"]
+    assert not bed.domain().autostart()
     bed.domain().create()
     assert run_one(**bed.bare(), **WEEK)["actions"] == ["shut down", "force off"]
     assert bed.power() == "stopped"
