@@ -40,9 +40,12 @@ def tasks(value: t.Any) -> t.Iterator[Object]:
 
 
 TASKS = {f"{page}: {one['name']}": one[MODULE] for page in ("kubevirt", "migration") for one in tasks([*blocks(page)])}
-#: Those that are about a VM's power alone declare none.
+#: Those of a VM that goes, and those that are about its power alone, declare none.
+LEAVING = [name for name, options in TASKS.items() if options.get("state") in ("absent", "reclaimed")]
 DECLARING = [
-    name for name, options in TASKS.items() if len(options.keys() - {"name", "namespace", "state", "wait"}) > 0
+    name
+    for name, options in TASKS.items()
+    if name not in LEAVING and options.keys() - {"name", "namespace", "state", "wait"}
 ]
 
 
@@ -80,11 +83,18 @@ def test_a_task_of_the_pages_is_accepted(bed: Bed, types: None, name: str) -> No
     assert {action for vm in result["vms"] for action in vm["actions"]} == {"create"}
 
 
+@pytest.mark.parametrize("name", LEAVING)
+def test_a_task_of_the_pages_takes_a_vm_away(bed: Bed, name: str) -> None:
+    """Here there is none of that name."""
+    options = {**TASKS[name], "kubeconfig": str(bed.cluster.kubeconfig), "namespace": bed.namespace}
+    assert run(**options)["changed"] is False
+
+
 def test_power_alone(bed: Bed) -> None:
     """A task that says nothing but which VM leaves all that was declared of it."""
     run_one(**bed.bare(cpu_cores=2, labels={"app": "web"}))
     before = bed.vm()
-    (alone,) = [options for name, options in TASKS.items() if name not in DECLARING]
+    (alone,) = [options for name, options in TASKS.items() if name not in (*DECLARING, *LEAVING)]
     options = {**alone, "kubeconfig": str(bed.cluster.kubeconfig), "namespace": bed.namespace, "name": "vm"}
     result = run_one(**options)
     assert (result["actions"], result["changes"]) == (["start"], [])
