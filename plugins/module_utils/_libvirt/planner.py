@@ -92,7 +92,8 @@ class Planner:
         self._check_start(plan, complete, manifest)
         self._hold(plan)
         autostart = settings.autostart
-        if autostart is None and plan.restores and existing is not None and existing.mark is not None:
+        if autostart is None and existing is not None and existing.mark is not None:
+            # It comes back as it was.
             autostart = existing.mark.autostart or None
         if autostart is not None and autostart != (existing is not None and existing.autostart):
             plan.autostart = autostart
